@@ -1,0 +1,133 @@
+//! The table of Spark error conditions that millstream raises.
+//!
+//! Class names, SQLSTATEs, parameter names and texts follow Spark 4.3's
+//! `error-conditions.json`, so that a script which reads them sees no difference.
+//! Keep the table sorted by class.
+
+use std::collections::BTreeMap;
+
+/// The exception type a PySpark client raises for a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExceptionKind {
+    /// `AnalysisException`: the query cannot be analysed. Fix the query.
+    Analysis,
+    /// `ParseException`: the SQL text cannot be parsed. Fix the query.
+    Parse,
+    /// `IllegalArgumentException`: an option or argument is wrong.
+    IllegalArgument,
+    /// `ArithmeticException`: overflow, division by zero. Fix the data or use `try_*`.
+    Arithmetic,
+    /// `DateTimeException`: a date or time that does not exist or does not parse.
+    DateTime,
+    /// `NumberFormatException`: text that is no number. Fix the data or use `try_cast`.
+    NumberFormat,
+    /// `ArrayIndexOutOfBoundsException`.
+    ArrayIndex,
+    /// `SparkRuntimeException`: the query failed on its data.
+    Runtime,
+    /// `UnsupportedOperationException`.
+    Unsupported,
+    /// `StreamingQueryException`: a streaming query stopped with an error.
+    StreamingQuery,
+    /// `SparkNoSuchElementException`: a configuration or element that does not exist.
+    NoSuchElement,
+    /// `SparkConcurrentModificationException`: another run holds the resource.
+    Concurrent,
+    /// `SparkException`: everything else.
+    Spark,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Condition {
+    /// `MAIN` or `MAIN.SUB`.
+    pub class: &'static str,
+    /// Five characters.
+    pub sql_state: &'static str,
+    /// What the client raises.
+    pub kind: ExceptionKind,
+    /// Text with `<param>` placeholders; main text and sub-class text joined by a space.
+    pub template: &'static str,
+}
+
+impl Condition {
+    /// The text with its placeholders filled; a missing parameter stays visible as `<name>`.
+    pub fn render(&self, params: &BTreeMap<String, String>) -> String {
+        let mut out = String::with_capacity(self.template.len());
+        let mut rest = self.template;
+        while let Some(open) = rest.find('<') {
+            let (before, from) = rest.split_at(open);
+            out.push_str(before);
+            let Some(close) = from.find('>') else { break };
+            let name = from.get(1..close).unwrap_or_default();
+            match params.get(name) {
+                Some(value) => out.push_str(value),
+                None => out.push_str(from.get(..=close).unwrap_or_default()),
+            }
+            rest = from.get(close + 1..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// Looks a class up by its full name.
+pub fn find(class: &str) -> Option<&'static Condition> {
+    CONDITIONS.binary_search_by(|c| c.class.cmp(class)).ok().and_then(|i| CONDITIONS.get(i))
+}
+
+/// The condition for defects of ours.
+pub fn internal() -> &'static Condition {
+    const INTERNAL: Condition = Condition {
+        class: "INTERNAL_ERROR",
+        sql_state: "XX000",
+        kind: ExceptionKind::Spark,
+        template: "<message>",
+    };
+    find("INTERNAL_ERROR").unwrap_or(&INTERNAL)
+}
+
+macro_rules! conditions {
+    ($($class:literal $state:literal $kind:ident $template:literal;)*) => {
+        /// Every condition, sorted by class (byte order).
+        pub static CONDITIONS: &[Condition] = &[
+            $(Condition { class: $class, sql_state: $state, kind: ExceptionKind::$kind, template: $template },)*
+        ];
+    };
+}
+
+// One line a class; sorted; texts as in Spark 4.3's error-conditions.json.
+conditions! {
+    "INTERNAL_ERROR" "XX000" Spark "<message>";
+    "PATH_ALREADY_EXISTS" "42K04" Analysis "Path <outputPath> already exists. Set mode as \"overwrite\" to overwrite the existing path.";
+    "PATH_NOT_FOUND" "42K03" Analysis "Path does not exist: <path>.";
+    "STREAM_FAILED" "XXKST" StreamingQuery "Query [id = <id>, runId = <runId>] terminated with exception: <message>";
+    "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved.";
+    "UNRESOLVED_COLUMN.WITH_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved. Did you mean one of the following? [<proposal>].";
+    "UNRESOLVED_ROUTINE" "42883" Analysis "Cannot resolve routine <routineName> on search path <searchPath>.";
+    "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_sorted_and_every_class_is_found() {
+        for pair in CONDITIONS.windows(2) {
+            assert!(pair[0].class < pair[1].class, "{} must come after {}", pair[0].class, pair[1].class);
+        }
+        for c in CONDITIONS {
+            assert_eq!(find(c.class).map(|f| f.template), Some(c.template));
+            assert_eq!(c.sql_state.len(), 5, "{}", c.class);
+        }
+    }
+
+    #[test]
+    fn render_fills_known_and_keeps_unknown_parameters() {
+        let c = find("PATH_NOT_FOUND").unwrap();
+        assert_eq!(c.render(&BTreeMap::new()), "Path does not exist: <path>.");
+        let p = BTreeMap::from([("path".to_string(), "file:/x".to_string())]);
+        assert_eq!(c.render(&p), "Path does not exist: file:/x.");
+    }
+}

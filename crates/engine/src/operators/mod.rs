@@ -1,0 +1,5 @@
+//! Physical operators of the engine, one file each.
+
+mod stateful;
+
+pub use stateful::{StateOperatorMetrics, StatefulOperator};

@@ -1,0 +1,15 @@
+//! Logical nodes the engine adds to DataFusion's, and what they mean in a batch.
+//!
+//! Translation builds plans from DataFusion's own nodes plus these; the streaming planner
+//! (`query::planner`) turns aggregates above a stream into stateful operators.
+//!
+//! Column names inside a plan are unique ids made by translation; what the user sees is
+//! kept beside the plan and applied at the edge.
+
+mod stream_scan;
+mod time_window;
+mod watermark;
+
+pub use stream_scan::StreamScan;
+pub use time_window::TimeWindow;
+pub use watermark::{EventTimeWatermark, WATERMARK_DELAY_KEY, watermark_delay};

@@ -1,0 +1,92 @@
+//! Streaming sources: where new rows come from, addressed by offsets.
+
+mod offset;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
+
+use crate::{Result, format::Options};
+pub use offset::Offset;
+
+/// What a streaming read asks for, before the query runs: Spark's
+/// `readStream.format(..).schema(..).option(..).load(path)`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SourceSpec {
+    /// Lower-case short name: `rate`, `csv`, ...
+    pub format: String,
+    /// Full schema of the rows, partition columns last (Spark's order).
+    pub schema: SchemaRef,
+    /// Options as given.
+    pub options: Options,
+    /// Paths as given (relative ones already made absolute, globs kept).
+    pub paths: Vec<String>,
+}
+
+/// How much one batch may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadLimit {
+    /// The source's own admission options (`maxFilesPerTrigger`, ...).
+    Admission,
+    /// Everything there is (`Trigger.Once`).
+    All,
+}
+
+/// A streaming source: hands out offsets, and the rows between two of them.
+///
+/// The rows between two offsets, and their order, are the same at every call, also
+/// after a restart: exactly-once rests on this.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync {
+    /// As in Spark's progress JSON, for example `FileStreamSource[file:/data/in]`.
+    fn description(&self) -> String;
+
+    /// Schema of the rows.
+    fn schema(&self) -> SchemaRef;
+
+    /// The newest offset a batch starting at `start` may reach, `start` itself when
+    /// there is nothing new, `None` when there has never been anything.
+    ///
+    /// May write the source's own log (files), durably before it returns.
+    ///
+    /// # Errors
+    /// The query stops with the error; a restart repeats the call.
+    async fn latest_offset(&self, start: Option<&Offset>, limit: ReadLimit) -> Result<Option<Offset>>;
+
+    /// The newest offset known, whatever the limits: `latestOffset` in the progress JSON.
+    fn reported_latest(&self) -> Option<Offset>;
+
+    /// The pieces holding the rows in `(start, end]`, in a fixed order.
+    ///
+    /// # Errors
+    /// When the log of the source has lost an offset: the checkpoint is unusable.
+    async fn plan_batch(&self, start: Option<&Offset>, end: &Offset) -> Result<Vec<Arc<dyn Split>>>;
+
+    /// `availableNow`: fixes what is there now as the end of this run.
+    async fn prepare_available_now(&self) -> Result<()>;
+
+    /// Everything up to `end` is committed and will not be asked for again.
+    async fn commit(&self, end: &Offset) -> Result<()>;
+
+    /// Completes when new data may have arrived; spurious wake-ups are fine.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    async fn changed(&self);
+}
+
+/// A piece of a batch that is read by one task: a file, a byte range, or rows at hand.
+#[async_trait]
+pub trait Split: fmt::Debug + Send + Sync {
+    /// Reads the rows of the columns `projection` (positions in the source's schema).
+    ///
+    /// # Errors
+    /// Missing or unreadable data; malformed rows in `FAILFAST`.
+    async fn open(&self, projection: &[usize]) -> Result<SendableRecordBatchStream>;
+
+    /// Size in bytes where known, for balancing; 0 otherwise.
+    fn size_hint(&self) -> u64 {
+        0
+    }
+}

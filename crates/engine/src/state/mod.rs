@@ -1,0 +1,1 @@
+//! Operator state: columns in memory, durable as a changelog with snapshots.
