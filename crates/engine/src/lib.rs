@@ -17,5 +17,7 @@ pub mod sink;
 pub mod plan;
 pub mod operators;
 pub mod query;
+pub mod batch;
+pub mod session;
 
 pub use error::{Result, SparkError};

@@ -1,5 +1,7 @@
 //! Physical operators of the engine, one file each.
 
+mod event_time_watermark;
 mod stateful;
 
+pub use event_time_watermark::EventTimeWatermarkExec;
 pub use stateful::{StateOperatorMetrics, StatefulOperator};

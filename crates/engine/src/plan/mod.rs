@@ -6,10 +6,12 @@
 //! Column names inside a plan are unique ids made by translation; what the user sees is
 //! kept beside the plan and applied at the edge.
 
+mod batch_timestamp;
 mod stream_scan;
 mod time_window;
 mod watermark;
 
+pub use batch_timestamp::{BatchTimestampCell, batch_timestamp, bind_literal};
 pub use stream_scan::StreamScan;
 pub use time_window::TimeWindow;
 pub use watermark::{EventTimeWatermark, WATERMARK_DELAY_KEY, watermark_delay};

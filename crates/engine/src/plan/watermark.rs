@@ -1,9 +1,13 @@
 //! `withWatermark`: marks a column as event time.
 
-use std::{collections::{HashMap, HashSet}, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use datafusion::{
-    arrow::datatypes::Field,
+    arrow::datatypes::{Field, Schema},
     common::{Column, DFSchema, DFSchemaRef, Result, internal_datafusion_err},
     logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore},
 };
@@ -25,12 +29,18 @@ pub struct EventTimeWatermark {
     input: Arc<LogicalPlan>,
     column: Column,
     delay_ms: i64,
+    ordinal: Option<usize>,
     schema: DFSchemaRef,
 }
 
 impl PartialOrd for EventTimeWatermark {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        (&self.input, &self.column, self.delay_ms).partial_cmp(&(&other.input, &other.column, other.delay_ms))
+        (&self.input, &self.column, self.delay_ms, self.ordinal).partial_cmp(&(
+            &other.input,
+            &other.column,
+            other.delay_ms,
+            other.ordinal,
+        ))
     }
 }
 
@@ -40,11 +50,16 @@ impl EventTimeWatermark {
     ///
     /// A mark on another column of the input is removed: the last one holds, as in Spark.
     pub fn plan(input: LogicalPlan, column: Column, delay_ms: i64) -> Result<LogicalPlan> {
-        let node = Self::try_new(Arc::new(input), column, delay_ms)?;
+        let node = Self::try_new(Arc::new(input), column, delay_ms, None)?;
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
     }
 
-    fn try_new(input: Arc<LogicalPlan>, column: Column, delay_ms: i64) -> Result<Self> {
+    fn try_new(
+        input: Arc<LogicalPlan>,
+        column: Column,
+        delay_ms: i64,
+        ordinal: Option<usize>,
+    ) -> Result<Self> {
         let index = input.schema().index_of_column(&column)?;
         let fields = input.schema().iter().enumerate().map(|(i, (qualifier, field))| {
             let mut metadata = field.metadata().clone();
@@ -55,7 +70,7 @@ impl EventTimeWatermark {
             (qualifier.cloned(), Arc::new(field.as_ref().clone().with_metadata(metadata)))
         });
         let schema = DFSchema::new_with_metadata(fields.collect(), HashMap::new())?;
-        Ok(Self { input, column, delay_ms, schema: Arc::new(schema) })
+        Ok(Self { input, column, delay_ms, ordinal, schema: Arc::new(schema) })
     }
 
     /// The event-time column.
@@ -66,6 +81,35 @@ impl EventTimeWatermark {
     /// Allowed lateness in milliseconds.
     pub fn delay_ms(&self) -> i64 {
         self.delay_ms
+    }
+
+    /// The plan below.
+    pub fn input(&self) -> &Arc<LogicalPlan> {
+        &self.input
+    }
+
+    /// The same node as watermark number `ordinal` of a query (left to right).
+    #[must_use]
+    pub fn with_ordinal(&self, ordinal: usize) -> Self {
+        Self { ordinal: Some(ordinal), ..self.clone() }
+    }
+
+    /// The number given by the streaming planner; none in a batch query.
+    pub fn ordinal(&self) -> Option<usize> {
+        self.ordinal
+    }
+
+    /// Position of the event-time column in the schema.
+    ///
+    /// # Errors
+    /// Internal: the column is not there.
+    pub fn column_index(&self) -> Result<usize> {
+        self.schema.index_of_column(&self.column)
+    }
+
+    /// The columns with the mark, as Arrow sees them.
+    pub fn output_schema(&self) -> Schema {
+        self.schema.as_arrow().clone()
     }
 }
 
@@ -100,7 +144,7 @@ impl UserDefinedLogicalNodeCore for EventTimeWatermark {
             _ => self.column.clone(),
         };
         let input = inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("watermark without input"))?;
-        Self::try_new(Arc::new(input), column, self.delay_ms)
+        Self::try_new(Arc::new(input), column, self.delay_ms, self.ordinal)
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {

@@ -1,0 +1,80 @@
+//! Runs a translated plan once and hands out its rows, partition by partition.
+//!
+//! Cancelling is dropping: when the streams go, the tasks behind them are aborted.
+
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    execution::{SendableRecordBatchStream, SessionState},
+    logical_expr::LogicalPlan,
+    physical_plan::{
+        EmptyRecordBatchStream, ExecutionPlanProperties, execute_stream_partitioned,
+        stream::{RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter},
+    },
+};
+use futures::{StreamExt, stream};
+
+use crate::{Result, plan::bind_literal};
+
+/// Batches a partition may be ahead of the one being read.
+const READ_AHEAD: usize = 4;
+
+/// The rows of a batch query.
+pub struct BatchResult {
+    /// Internal column names; the user's are kept beside the plan by translation.
+    pub schema: SchemaRef,
+    /// Partitions in order: the rows of the first come before those of the second.
+    pub partitions: Vec<SendableRecordBatchStream>,
+}
+
+/// Optimises, plans and starts `plan`.
+///
+/// `timestamp_micros` is what `current_timestamp()` says everywhere in the plan.
+///
+/// # Errors
+/// Whatever planning finds wrong, as Spark's error. Errors of the data come out of the
+/// streams.
+pub async fn execute(state: &SessionState, plan: LogicalPlan, timestamp_micros: i64) -> Result<BatchResult> {
+    let plan = bind_literal(plan, timestamp_micros)?;
+    let plan = state.create_physical_plan(&plan).await?;
+    let schema = plan.schema();
+    let partitions = match plan.output_partitioning().partition_count() {
+        0 => vec![Box::pin(EmptyRecordBatchStream::new(plan.schema())) as SendableRecordBatchStream],
+        _ => execute_stream_partitioned(plan, state.task_ctx())?,
+    };
+    Ok(BatchResult { schema, partitions })
+}
+
+impl BatchResult {
+    /// All rows as one stream in partition order; the partitions run side by side, each at
+    /// most a few batches ahead of the reader.
+    pub fn into_stream(mut self) -> SendableRecordBatchStream {
+        if self.partitions.len() == 1
+            && let Some(only) = self.partitions.pop()
+        {
+            return only;
+        }
+        let schema = self.schema;
+        let ahead: Vec<SendableRecordBatchStream> = self.partitions.into_iter().map(read_ahead).collect();
+        Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(ahead).flatten()))
+    }
+}
+
+/// Polls `rows` on a task of its own; dropping the returned stream aborts the task.
+pub(crate) fn read_ahead(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut builder = RecordBatchReceiverStreamBuilder::new(rows.schema(), READ_AHEAD);
+    let sender = builder.tx();
+    builder.spawn(async move {
+        while let Some(batch) = rows.next().await {
+            let failed = batch.is_err();
+            // The reader is gone, or will stop at this error.
+            if sender.send(batch).await.is_err() || failed {
+                break;
+            }
+        }
+        Ok(())
+    });
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests;

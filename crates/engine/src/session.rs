@@ -1,0 +1,112 @@
+//! The DataFusion session every plan of the engine is optimised, planned and run with.
+//!
+//! One configuration for batch and stream, chosen so that a plan gives the same rows in
+//! the same order each time it runs: nothing is stolen between partitions, nothing is
+//! dealt out round-robin, aggregates never give up half-way, and no filter changes while
+//! a plan runs (a re-executed plan would keep the old one).
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::Session,
+    error::Result as DataFusionResult,
+    execution::{
+        SessionState, SessionStateBuilder,
+        context::QueryPlanner,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    logical_expr::{LogicalPlan, UserDefinedLogicalNode, physical_planning_context::PhysicalPlanningContext},
+    physical_plan::ExecutionPlan,
+    physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner},
+    prelude::SessionConfig,
+};
+
+use crate::{Result, operators};
+
+/// Memory, disk and object stores shared by all queries of a process.
+///
+/// # Errors
+/// When the temporary directory for spilling cannot be made.
+pub fn runtime_env() -> Result<Arc<RuntimeEnv>> {
+    Ok(RuntimeEnvBuilder::new().build_arc()?)
+}
+
+/// The configuration of [`session_state`] for `target_partitions` parallel partitions.
+pub fn session_config(target_partitions: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false)
+        .with_target_partitions(target_partitions.max(1))
+        .with_round_robin_repartition(false)
+        .with_collect_statistics(false);
+    let options = config.options_mut();
+    options.execution.enable_file_stream_work_stealing = false;
+    // Above 1.0 partial aggregation never stops grouping: a ratio cannot exceed one.
+    options.execution.skip_partial_aggregation_probe_ratio_threshold = 1.1;
+    options.execution.parquet.schema_force_view_types = false;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.expand_views_at_output = false;
+    // Whatever a rule cannot do is an error, never a plan that was half rewritten.
+    options.optimizer.skip_failed_rules = false;
+    config
+}
+
+/// A session whose plans run on `target_partitions` partitions.
+///
+/// Batch queries use the number of cores; streams use one and read ahead in their leaves
+/// instead, so that a small batch costs no task switch.
+pub fn session_state(target_partitions: usize, runtime: Arc<RuntimeEnv>) -> SessionState {
+    SessionStateBuilder::new()
+        .with_config(session_config(target_partitions))
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_query_planner(Arc::new(EnginePlanner))
+        .build()
+}
+
+/// DataFusion's planner plus the engine's own nodes.
+struct EnginePlanner;
+
+impl fmt::Debug for EnginePlanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EnginePlanner")
+    }
+}
+
+#[async_trait]
+impl QueryPlanner for EnginePlanner {
+    async fn create_physical_plan(
+        &self,
+        logical_plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(EngineNodes)])
+            .create_physical_plan(logical_plan, session)
+            .await
+    }
+}
+
+/// Plans the nodes of [`crate::plan`].
+struct EngineNodes;
+
+#[async_trait]
+impl ExtensionPlanner for EngineNodes {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _planning: &PhysicalPlanningContext,
+    ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
+        if let Some(watermark) = node.as_any().downcast_ref::<crate::plan::EventTimeWatermark>() {
+            return operators::EventTimeWatermarkExec::plan(watermark, physical_inputs).map(Some);
+        }
+        Ok(None)
+    }
+}
