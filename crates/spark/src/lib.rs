@@ -9,6 +9,7 @@
 //! one translation for both.
 
 pub mod conf;
+pub mod types;
 pub mod expression;
 
 pub use conf::SessionConf;

@@ -98,13 +98,23 @@ macro_rules! conditions {
 
 // One line a class; sorted; texts as in Spark 4.3's error-conditions.json.
 conditions! {
+    "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION" "22003" Arithmetic "Decimal precision <precision> exceeds max precision <maxPrecision>.";
+    "DECIMAL_SCALE_EXCEEDS_PRECISION" "22003" Analysis "Decimal scale (<scale>) cannot be greater than precision (<precision>).";
+    "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE" "42K09" Analysis "The event time <eventName> has the invalid type <eventType>, but expected \"TIMESTAMP\".";
     "INTERNAL_ERROR" "XX000" Spark "<message>";
+    "INVALID_JSON_DATA_TYPE" "2203G" Analysis "Failed to convert the JSON string '<invalidType>' to a data type. Please enter a valid data type.";
+    "INVALID_SCHEMA.NON_STRUCT_TYPE" "42K07" Analysis "The input schema <inputSchema> is not a valid schema string. The input expression should be evaluated to struct type, but got <dataType>.";
+    "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
+    "PARSE_SYNTAX_ERROR" "42601" Parse "Syntax error at or near <error><hint>.";
     "PATH_ALREADY_EXISTS" "42K04" Analysis "Path <outputPath> already exists. Set mode as \"overwrite\" to overwrite the existing path.";
     "PATH_NOT_FOUND" "42K03" Analysis "Path does not exist: <path>.";
     "STREAM_FAILED" "XXKST" StreamingQuery "Query [id = <id>, runId = <runId>] terminated with exception: <message>";
+    "TABLE_OR_VIEW_NOT_FOUND" "42P01" Analysis "The table or view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch path: <searchPath>.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.";
     "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved.";
     "UNRESOLVED_COLUMN.WITH_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved. Did you mean one of the following? [<proposal>].";
     "UNRESOLVED_ROUTINE" "42883" Analysis "Cannot resolve routine <routineName> on search path <searchPath>.";
+    "UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING" "0A000" Analysis "The char/varchar type can't be used in the table schema.\nIf you want Spark treat them as string type as same as Spark 3.0 and earlier, please set \"spark.sql.legacy.charVarcharAsString\" to \"true\".";
+    "UNSUPPORTED_DATATYPE" "0A000" Parse "Unsupported data type <typeName>.";
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
 }
 
