@@ -1,1 +1,201 @@
 //! The checkpoint directory: logs in Spark's formats, all durable bytes through one seam.
+//!
+//! ```text
+//! metadata                query id, written once
+//! offsets/<N>             what batch N will read, written before it runs
+//! commits/<N>             batch N finished
+//! sources/<i>/...         logs of the sources themselves
+//! state/<op>/...          operator state, our own format
+//! _millstream/lock        one run at a time
+//! _millstream/sink/<N>    files that the file sink is about to make visible in batch N
+//! ```
+//!
+//! Names and contents of the first four are Spark 4.3's, so that Spark can resume them.
+
+mod commit_log;
+mod compactible_log;
+mod file_source_log;
+mod file_uri;
+mod lock;
+mod metadata;
+mod metadata_log;
+mod offset_log;
+pub mod storage;
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+pub use commit_log::{CommitLog, CommitMetadata};
+pub use compactible_log::{CLEANUP_DELAY_MS, CompactibleLog, DEFAULT_COMPACT_INTERVAL};
+pub use file_source_log::{FileEntry, FileSourceLog};
+pub use file_uri::{from_uri, to_uri};
+pub use lock::CheckpointLock;
+pub use offset_log::{FROZEN_CONF, FrozenConf, OffsetLog, OffsetSeq, OffsetSeqMetadata};
+pub use storage::{FileInfo, LocalStorage, Storage, StorageRef};
+
+use crate::{Result, SparkError, query::BatchId};
+use metadata::StreamMetadata;
+use metadata_log::MetadataLog;
+use storage::read_failed;
+
+/// `spark.sql.streaming.minBatchesToRetain`.
+pub const MIN_BATCHES_TO_RETAIN: i64 = 100;
+
+/// An open checkpoint: its identity, its logs, and the lock that keeps others out.
+///
+/// Dropping it releases the lock: a successor in the same process must wait for that.
+#[derive(Debug)]
+pub struct Checkpoint {
+    storage: StorageRef,
+    root: PathBuf,
+    id: Uuid,
+    is_new: bool,
+    _lock: CheckpointLock,
+    /// `offsets/`.
+    pub offsets: OffsetLog,
+    /// `commits/`.
+    pub commits: CommitLog,
+}
+
+/// Where a restart continues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restart {
+    /// Nothing was ever planned: start with batch 0.
+    Fresh,
+    /// `batch` was planned and not finished: run it again as it was planned.
+    Rerun {
+        /// The batch to run again.
+        batch: BatchId,
+        /// Where it ends, with its watermark, timestamp and settings.
+        offsets: OffsetSeq,
+        /// The batch before it, where it starts; `None` for batch 0.
+        previous: Option<OffsetSeq>,
+    },
+    /// `batch` is finished: plan the next one.
+    After {
+        /// The finished batch.
+        batch: BatchId,
+        /// Where it ended; the watermark is the greater of this and the commit's.
+        offsets: OffsetSeq,
+        /// What it left to the next batch.
+        commit: CommitMetadata,
+    },
+}
+
+impl Checkpoint {
+    /// Opens the checkpoint in `path`, creating what is missing, and locks it.
+    ///
+    /// # Errors
+    /// - `CONCURRENT_QUERY`: another run holds it; stop that one.
+    /// - `STREAMING_CHECKPOINT_MISSING_METADATA_FILE`: offsets or commits without an id.
+    /// - `FAILED_READ_FILE`, `TASK_WRITE_FAILED`: not accessible or damaged.
+    pub fn open(storage: StorageRef, path: impl Into<PathBuf>) -> Result<Self> {
+        let root = path.into();
+        let lock = CheckpointLock::acquire(&storage, &root.join("_millstream/lock"))?;
+        let log = |name| MetadataLog::new(storage.clone(), root.join(name));
+        let (offsets, commits) = (OffsetLog::new(log("offsets")), CommitLog::new(log("commits")));
+
+        let metadata = root.join("metadata");
+        let known = StreamMetadata::read(&storage, &metadata)?;
+        let id = match known {
+            Some(id) => id,
+            None => {
+                if offsets.log().latest()?.is_some() || commits.log().latest()?.is_some() {
+                    return Err(SparkError::new("STREAMING_CHECKPOINT_MISSING_METADATA_FILE")
+                        .with("checkpointLocation", root.display().to_string()));
+                }
+                let id = Uuid::new_v4();
+                StreamMetadata::write(&storage, &metadata, id)?;
+                id
+            }
+        };
+        let checkpoint = Self { storage, root, id, is_new: known.is_none(), _lock: lock, offsets, commits };
+        for dir in [checkpoint.offsets.log().dir(), checkpoint.commits.log().dir()] {
+            checkpoint.remove_litter(dir)?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// The query id, the same in every run.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Whether this run created the checkpoint.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the bytes go.
+    pub fn storage(&self) -> &StorageRef {
+        &self.storage
+    }
+
+    /// `state/<op>`, the directory of a stateful operator.
+    pub fn state_dir(&self, operator: usize) -> PathBuf {
+        self.root.join("state").join(operator.to_string())
+    }
+
+    /// `sources/<i>`, the directory of a source's own log.
+    pub fn source_dir(&self, source: usize) -> PathBuf {
+        self.root.join("sources").join(source.to_string())
+    }
+
+    /// `_millstream/sink`, where the file sink keeps what it is about to publish.
+    pub fn sink_dir(&self) -> PathBuf {
+        self.root.join("_millstream").join("sink")
+    }
+
+    /// Where this run continues, by Spark's restart rules.
+    ///
+    /// # Errors
+    /// `BATCH_METADATA_NOT_FOUND` when the batch before the last planned one is missing;
+    /// damaged logs.
+    pub fn restart(&self) -> Result<Restart> {
+        let Some((batch, offsets)) = self.offsets.latest()? else { return Ok(Restart::Fresh) };
+        let previous = match batch.previous() {
+            None => None,
+            Some(before) => Some(self.offsets.get(before)?.ok_or_else(|| {
+                let path = self.offsets.log().path(before);
+                SparkError::new("BATCH_METADATA_NOT_FOUND").with("batchMetadataFile", to_uri(&path))
+            })?),
+        };
+        match self.commits.get(batch)? {
+            Some(commit) => Ok(Restart::After { batch, offsets, commit }),
+            None => Ok(Restart::Rerun { batch, offsets, previous }),
+        }
+    }
+
+    /// Removes log entries that are no longer needed once `batch` is committed.
+    ///
+    /// # Errors
+    /// A file cannot be removed; harmless.
+    pub fn purge(&self, batch: BatchId) -> Result<()> {
+        let oldest = BatchId(batch.0 - MIN_BATCHES_TO_RETAIN);
+        if oldest.0 <= 0 {
+            return Ok(());
+        }
+        self.offsets.purge(oldest)?;
+        self.commits.purge(oldest)
+    }
+
+    /// Temporary files of a writer that was killed.
+    fn remove_litter(&self, dir: &Path) -> Result<()> {
+        for file in self.storage.list(dir).map_err(|e| read_failed(dir, e))? {
+            if file.name.starts_with('.') && file.name.ends_with(".tmp") {
+                let path = dir.join(&file.name);
+                self.storage.delete(&path).map_err(|e| storage::write_failed(&path, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

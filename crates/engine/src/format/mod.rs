@@ -1,5 +1,7 @@
 //! File formats with Spark's semantics, shared by batch and stream: csv, json, text, parquet.
 
+pub mod value_text;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::arrow::{array::RecordBatch, datatypes::SchemaRef};
