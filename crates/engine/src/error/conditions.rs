@@ -98,7 +98,9 @@ macro_rules! conditions {
 
 // One line a class; sorted; texts as in Spark 4.3's error-conditions.json.
 conditions! {
+    "ALL_PARTITION_COLUMNS_NOT_ALLOWED" "KD005" Analysis "Cannot use all columns for partition columns.";
     "BATCH_METADATA_NOT_FOUND" "42K03" Spark "Unable to find batch <batchMetadataFile>.";
+    "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
     "CONCURRENT_QUERY" "0A000" Concurrent "Another instance of this query was just started by a concurrent session.";
     "CONCURRENT_STREAM_LOG_UPDATE" "40000" Concurrent "Concurrent update to the log. Multiple streaming jobs detected for <batchId>. Please make sure only one streaming job runs on a specific checkpoint location at a time.";
     "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION" "22003" Arithmetic "Decimal precision <precision> exceeds max precision <maxPrecision>.";
@@ -108,10 +110,14 @@ conditions! {
     "INTERNAL_ERROR" "XX000" Spark "<message>";
     "INVALID_JSON_DATA_TYPE" "2203G" Analysis "Failed to convert the JSON string '<invalidType>' to a data type. Please enter a valid data type.";
     "INVALID_LOG_VERSION.MAX_SUPPORTED_VERSION" "KD002" Spark "UnsupportedLogVersion. The maximum supported log version is v<maxSupportedVersion>, but encountered v<version>. The log file was produced by a newer version of Spark and cannot be read by this version. You need to upgrade.";
+    "INVALID_PARAMETER_VALUE.BOOLEAN" "22023" IllegalArgument "The value of parameter(s) <parameter> in <functionName> is invalid: expects a boolean literal, but got <invalidValue>.";
+    "INVALID_PARAMETER_VALUE.INTEGER" "22023" IllegalArgument "The value of parameter(s) <parameter> in <functionName> is invalid: expects an integer literal, but got <invalidValue>.";
+    "INVALID_PARTITION_COLUMN_DATA_TYPE" "0A000" Analysis "Cannot use <type> for partition column.";
     "INVALID_SCHEMA.NON_STRUCT_TYPE" "42K07" Analysis "The input schema <inputSchema> is not a valid schema string. The input expression should be evaluated to struct type, but got <dataType>.";
     "MALFORMED_LOG_FILE" "KD002" Spark "Log file was malformed: failed to read correct log version from <text>.";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
     "PARSE_SYNTAX_ERROR" "42601" Parse "Syntax error at or near <error><hint>.";
+    "PARTITION_COLUMN_NOT_FOUND_IN_SCHEMA" "42000" Analysis "Partition column <column> not found in schema <schema>. Please provide the existing column for partitioning.";
     "PATH_ALREADY_EXISTS" "42K04" Analysis "Path <outputPath> already exists. Set mode as \"overwrite\" to overwrite the existing path.";
     "PATH_NOT_FOUND" "42K03" Analysis "Path does not exist: <path>.";
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write commit log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";

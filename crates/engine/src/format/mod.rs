@@ -1,5 +1,6 @@
 //! File formats with Spark's semantics, shared by batch and stream: csv, json, text, parquet.
 
+pub mod show;
 pub mod value_text;
 
 use std::{collections::BTreeMap, sync::Arc};

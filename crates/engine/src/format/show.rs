@@ -5,10 +5,9 @@
 
 use std::{fmt::Write, iter::repeat_n};
 
-use chrono::TimeZone;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 
-use super::value_text::{TextStyle, to_text};
+use super::value_text::{TextStyle, ZoneOffsets, to_text};
 use crate::Result;
 
 /// Least width of a column.
@@ -34,11 +33,12 @@ impl Default for ShowOptions {
 /// Draws the first rows of `batches`, whose columns are called `names` (which may repeat).
 ///
 /// Where there are more rows than shown, one more must be in `batches`: it makes the
-/// `only showing top N rows` line. The text ends with a newline.
+/// `only showing top N rows` line. The text ends with a newline where a table does, without
+/// one after such a last line, as Spark's does.
 ///
 /// # Errors
 /// A column of a type that no Spark type maps to.
-pub fn show_string<Z: TimeZone>(
+pub fn show_string<Z: ZoneOffsets + ?Sized>(
     names: &[impl AsRef<str>],
     batches: &[RecordBatch],
     options: ShowOptions,
@@ -56,11 +56,11 @@ pub fn show_string<Z: TimeZone>(
         draw_table(&header, &rows, truncate > 0, &mut out);
     }
     if options.vertical && rows.is_empty() {
-        out.push_str("(0 rows)\n");
+        out.push_str("(0 rows)");
     } else if more {
         let noun = if num_rows == 1 { "row" } else { "rows" };
         // Writing to a String cannot fail, here and below.
-        let _ = writeln!(out, "only showing top {num_rows} {noun}");
+        let _ = write!(out, "only showing top {num_rows} {noun}");
     }
     Ok(out)
 }
@@ -79,7 +79,7 @@ impl Cell {
 }
 
 /// The texts of the first `num_rows` rows, and whether there are more.
-fn cells<Z: TimeZone>(
+fn cells<Z: ZoneOffsets + ?Sized>(
     columns: usize,
     batches: &[RecordBatch],
     num_rows: usize,
@@ -95,8 +95,8 @@ fn cells<Z: TimeZone>(
         });
         let texts = texts.collect::<Result<Vec<_>>>()?;
         for row in 0..batch_rows {
-            let cell = |text: &datafusion::arrow::array::StringArray| {
-                let value = if datafusion::arrow::array::Array::is_null(text, row) { "NULL" } else { text.value(row) };
+            let cell = |text: &StringArray| {
+                let value = if text.is_null(row) { "NULL" } else { text.value(row) };
                 Cell::new(shorten(escape(value), truncate))
             };
             rows.push(texts.iter().map(cell).collect());
@@ -169,9 +169,6 @@ fn draw_records(header: &[Cell], rows: &[Vec<Cell>], out: &mut String) {
             pad(cell, data_width, out);
             out.push_str(" \n");
         }
-        if row.is_empty() {
-            out.push('\n');
-        }
     }
 }
 
@@ -227,3 +224,6 @@ fn is_full_width(c: char) -> bool {
         | '\u{FF00}'..='\u{FF60}'
         | '\u{FFE0}'..='\u{FFE6}')
 }
+
+#[cfg(test)]
+mod tests;

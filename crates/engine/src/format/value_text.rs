@@ -9,7 +9,6 @@ mod temporal;
 
 use std::fmt::Write;
 
-use chrono::TimeZone;
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, StringArray, StringBuilder},
     datatypes::{
@@ -22,7 +21,7 @@ use datafusion::arrow::{
 use crate::{Result, SparkError};
 pub use number::{write_decimal, write_double, write_float};
 pub use temporal::{
-    write_calendar_interval, write_date, write_day_time_interval, write_timestamp, write_year_month_interval,
+    ZoneOffsets, write_calendar_interval, write_date, write_day_time_interval, write_timestamp, write_year_month_interval,
 };
 
 /// Which of Spark's two spellings is wanted.
@@ -50,7 +49,7 @@ impl TextStyle {
 ///
 /// # Errors
 /// `UNSUPPORTED_FEATURE.MILLSTREAM` for an Arrow type that no Spark type maps to.
-pub fn to_text<Z: TimeZone>(array: &ArrayRef, zone: &Z, style: TextStyle) -> Result<StringArray> {
+pub fn to_text<Z: ZoneOffsets + ?Sized>(array: &ArrayRef, zone: &Z, style: TextStyle) -> Result<StringArray> {
     // Already text: share it.
     if let Some(strings) = array.as_string_opt::<i32>() {
         return Ok(strings.clone());
@@ -80,7 +79,7 @@ pub type CellWriter<'a> = Box<dyn Fn(usize, &mut String) + 'a>;
 ///
 /// # Errors
 /// As [`to_text`].
-pub fn writer<'a, Z: TimeZone>(array: &'a dyn Array, zone: &'a Z, style: TextStyle) -> Result<CellWriter<'a>> {
+pub fn writer<'a, Z: ZoneOffsets + ?Sized>(array: &'a dyn Array, zone: &'a Z, style: TextStyle) -> Result<CellWriter<'a>> {
     Ok(match array.data_type() {
         DataType::Null => Box::new(move |_, out| out.push_str(style.null())),
         DataType::Boolean => {
@@ -180,7 +179,7 @@ pub fn writer<'a, Z: TimeZone>(array: &'a dyn Array, zone: &'a Z, style: TextSty
 }
 
 /// As [`writer`], with nulls written out.
-fn nullable<'a, Z: TimeZone>(array: &'a dyn Array, zone: &'a Z, style: TextStyle) -> Result<CellWriter<'a>> {
+fn nullable<'a, Z: ZoneOffsets + ?Sized>(array: &'a dyn Array, zone: &'a Z, style: TextStyle) -> Result<CellWriter<'a>> {
     let inner = writer(array, zone, style)?;
     if array.null_count() == 0 {
         return Ok(inner);

@@ -1,11 +1,19 @@
 //! Streaming sinks: where a batch's rows go, exactly once.
 
+mod console;
+mod memory;
+mod noop;
+mod rows;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 
 use crate::{Result, query::BatchId};
+pub use console::{ConsoleSink, ConsoleWriter};
+pub use memory::MemorySink;
+pub use noop::NoopSink;
 
 /// Which rows of the result a batch hands to its sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

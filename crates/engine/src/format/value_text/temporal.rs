@@ -7,6 +7,12 @@ use chrono::{DateTime, Offset, TimeZone};
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// What a time zone must tell to print an instant.
+pub trait ZoneOffsets: Send + Sync {
+    /// Seconds east of UTC in force at `seconds` since the epoch.
+    fn offset_seconds(&self, seconds: i64) -> i64;
+}
+
 /// `2024-01-31`; years beyond four digits carry a sign (`+12024-01-31`, `-0004-01-31`).
 pub fn write_date(days: i64, out: &mut String) {
     let (year, month, day) = civil(days);
@@ -20,24 +26,31 @@ pub fn write_date(days: i64, out: &mut String) {
 }
 
 /// `2024-01-31 23:59:59.123`: the wall clock of `zone`, fraction without trailing zeros.
-pub fn write_timestamp<Z: TimeZone>(micros: i64, zone: &Z, out: &mut String) {
+pub fn write_timestamp<Z: ZoneOffsets + ?Sized>(micros: i64, zone: &Z, out: &mut String) {
     let (seconds, fraction) = (micros.div_euclid(MICROS_PER_SECOND), micros.rem_euclid(MICROS_PER_SECOND));
-    let local = seconds + offset_seconds(seconds, zone);
+    let local = seconds + zone.offset_seconds(seconds);
     write_date(local.div_euclid(SECONDS_PER_DAY), out);
     let of_day = local.rem_euclid(SECONDS_PER_DAY);
     let _ = write!(out, " {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
     write_fraction(fraction, out);
 }
 
-/// Seconds that `zone` is ahead of UTC at an instant.
-fn offset_seconds<Z: TimeZone>(seconds: i64, zone: &Z) -> i64 {
-    // chrono reaches some 262,000 years; beyond, the offset of its last instant holds.
-    let instant = DateTime::from_timestamp(seconds, 0).unwrap_or(if seconds < 0 {
-        DateTime::<chrono::Utc>::MIN_UTC
-    } else {
-        DateTime::<chrono::Utc>::MAX_UTC
-    });
-    i64::from(zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
+impl ZoneOffsets for chrono::Utc {
+    fn offset_seconds(&self, _seconds: i64) -> i64 {
+        0
+    }
+}
+
+impl ZoneOffsets for chrono_tz::Tz {
+    fn offset_seconds(&self, seconds: i64) -> i64 {
+        // chrono reaches some 262,000 years; beyond, the offset of its last instant holds.
+        let instant = DateTime::from_timestamp(seconds, 0).unwrap_or(if seconds < 0 {
+            DateTime::<chrono::Utc>::MIN_UTC
+        } else {
+            DateTime::<chrono::Utc>::MAX_UTC
+        });
+        i64::from(self.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
+    }
 }
 
 /// `INTERVAL '1-2' YEAR TO MONTH`.
