@@ -99,10 +99,14 @@ macro_rules! conditions {
 // One line a class; sorted; texts as in Spark 4.3's error-conditions.json.
 conditions! {
     "ALL_PARTITION_COLUMNS_NOT_ALLOWED" "KD005" Analysis "Cannot use all columns for partition columns.";
+    "ARITHMETIC_OVERFLOW" "22003" Arithmetic "<message>.<alternative> If necessary set <config> to \"false\" to bypass this error.";
     "BATCH_METADATA_NOT_FOUND" "42K03" Spark "Unable to find batch <batchMetadataFile>.";
     "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
     "CONCURRENT_QUERY" "0A000" Concurrent "Another instance of this query was just started by a concurrent session.";
     "CONCURRENT_STREAM_LOG_UPDATE" "40000" Concurrent "Concurrent update to the log. Multiple streaming jobs detected for <batchId>. Please make sure only one streaming job runs on a specific checkpoint location at a time.";
+    "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The <functionName> does not support ordering on type <dataType>.";
+    "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The <paramIndex> parameter requires the <requiredType> type, however <inputSql> has the type <inputType>.";
+    "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The <exprName> must be between <valueRange> (current value = <currentValue>).";
     "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION" "22003" Arithmetic "Decimal precision <precision> exceeds max precision <maxPrecision>.";
     "DECIMAL_SCALE_EXCEEDS_PRECISION" "22003" Analysis "Decimal scale (<scale>) cannot be greater than precision (<precision>).";
     "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE" "42K09" Analysis "The event time <eventName> has the invalid type <eventType>, but expected \"TIMESTAMP\".";
@@ -116,10 +120,13 @@ conditions! {
     "INVALID_SCHEMA.NON_STRUCT_TYPE" "42K07" Analysis "The input schema <inputSchema> is not a valid schema string. The input expression should be evaluated to struct type, but got <dataType>.";
     "MALFORMED_LOG_FILE" "KD002" Spark "Log file was malformed: failed to read correct log version from <text>.";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
+    "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION" "22003" Arithmetic "<value> cannot be represented as Decimal(<precision>, <scale>). If necessary set <config> to \"false\" to bypass this error, and return NULL instead.";
     "PARSE_SYNTAX_ERROR" "42601" Parse "Syntax error at or near <error><hint>.";
     "PARTITION_COLUMN_NOT_FOUND_IN_SCHEMA" "42000" Analysis "Partition column <column> not found in schema <schema>. Please provide the existing column for partitioning.";
     "PATH_ALREADY_EXISTS" "42K04" Analysis "Path <outputPath> already exists. Set mode as \"overwrite\" to overwrite the existing path.";
     "PATH_NOT_FOUND" "42K03" Analysis "Path does not exist: <path>.";
+    "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided key schema does not match existing state key schema.\nPlease check number and type of fields.\nExisting key_schema=<storedKeySchema> and new key_schema=<newKeySchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
+    "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided value schema does not match existing state value schema.\nPlease check number and type of fields.\nExisting value_schema=<storedValueSchema> and new value_schema=<newValueSchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write commit log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.OFFSET_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write offset log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";
     "STREAMING_CHECKPOINT_MISSING_METADATA_FILE" "42K03" Spark "Checkpoint location <checkpointLocation> is in an inconsistent state: the metadata file is missing but offset and/or commit logs contain data. Please restore the metadata file or create a new checkpoint directory.";
@@ -132,6 +139,7 @@ conditions! {
     "UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING" "0A000" Analysis "The char/varchar type can't be used in the table schema.\nIf you want Spark treat them as string type as same as Spark 3.0 and earlier, please set \"spark.sql.legacy.charVarcharAsString\" to \"true\".";
     "UNSUPPORTED_DATATYPE" "0A000" Parse "Unsupported data type <typeName>.";
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
+    "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
 }
 
 #[cfg(test)]

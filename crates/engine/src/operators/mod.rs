@@ -1,5 +1,6 @@
 //! Physical operators of the engine, one file each.
 
+pub mod aggregate;
 mod event_time_watermark;
 mod stateful;
 
