@@ -1,13 +1,31 @@
 //! File formats with Spark's semantics, shared by batch and stream: csv, json, text, parquet.
 
+mod batches;
+mod column_builder;
+mod compression;
+mod csv;
+pub mod date_pattern;
+pub mod datetime_text;
+mod input;
+pub mod number_text;
+mod options;
+mod schema_check;
 pub mod show;
 pub mod value_text;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use datafusion::arrow::{array::RecordBatch, datatypes::SchemaRef};
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        datatypes::{DataType, SchemaRef},
+    },
+    execution::SendableRecordBatchStream,
+};
 
-use crate::Result;
+use crate::{Result, SparkError, time::Zone};
+pub use input::FileRef;
+pub(crate) use options::{bool_option, illegal};
 
 /// Options of a read or a write; names are compared without case, values kept as given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -59,3 +77,104 @@ pub trait WriteFormat: std::fmt::Debug + Send + Sync {
 
 /// Shared handle of a [`WriteFormat`].
 pub type WriteFormatRef = Arc<dyn WriteFormat>;
+
+/// Decodes files: a format with its options, checked once. Used by batch and stream reads.
+pub trait ReadFormat: fmt::Debug + Send + Sync {
+    /// As Spark names it in errors: `CSV`, `JSON`, `Parquet`, `Text`.
+    fn name(&self) -> &'static str;
+
+    /// Checks that files of this format can hold the columns of `schema`.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE`.
+    fn check_schema(&self, schema: &SchemaRef) -> Result<()>;
+
+    /// The schema of `files`, in Spark's way; fields are nullable.
+    ///
+    /// # Errors
+    /// Unreadable files. No files at all is the caller's matter (`UNABLE_TO_INFER_SCHEMA`).
+    fn infer_schema(&self, files: &[FileRef]) -> Result<SchemaRef>;
+
+    /// Whether ranges of `file` can be read on their own.
+    fn can_split(&self, file: &FileRef) -> bool;
+
+    /// The rows of `file`, in order: of its columns `schema` those at `projection`, in that
+    /// order. Columns the file lacks are null.
+    ///
+    /// # Errors
+    /// A missing or unreadable file; while streaming also malformed rows in `FAILFAST`.
+    fn open(&self, file: &FileRef, schema: &SchemaRef, projection: &[usize]) -> Result<SendableRecordBatchStream>;
+}
+
+/// Shared handle of a [`ReadFormat`].
+pub type ReadFormatRef = Arc<dyn ReadFormat>;
+
+/// The reader of `format` (`csv`, `json`, `parquet`, `text`) with `options`; `zone` is the
+/// session time zone.
+///
+/// # Errors
+/// An unknown format, option values Spark refuses, and known options that are not
+/// implemented.
+pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatRef> {
+    match format.to_ascii_lowercase().as_str() {
+        "csv" => Ok(Arc::new(csv::CsvReader::new(options, zone)?)),
+        other => Err(unknown(other)),
+    }
+}
+
+/// The writer of `format` with `options`; `zone` is the session time zone.
+///
+/// # Errors
+/// As [`reader`].
+pub fn writer(format: &str, options: &Options, zone: Zone) -> Result<WriteFormatRef> {
+    match format.to_ascii_lowercase().as_str() {
+        "csv" => Ok(Arc::new(csv::CsvWriter::new(options, zone)?)),
+        other => Err(unknown(other)),
+    }
+}
+
+fn unknown(format: &str) -> SparkError {
+    match format {
+        "orc" | "avro" | "xml" | "delta" | "jdbc" => SparkError::unsupported(format!("the data source `{format}`")),
+        _ => SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", format),
+    }
+}
+
+/// What happens to malformed records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum ParseMode {
+    /// Bad fields are null; the record's text goes to the corrupt-record column.
+    #[default]
+    Permissive,
+    /// Malformed records vanish.
+    DropMalformed,
+    /// The first malformed record is an error.
+    FailFast,
+}
+
+impl ParseMode {
+    /// The option `mode`; an unknown one is `PERMISSIVE` with a warning, as in Spark.
+    pub(crate) fn of(options: &Options) -> Self {
+        match options.get("mode").map(str::to_ascii_uppercase).as_deref() {
+            None | Some("PERMISSIVE") => Self::Permissive,
+            Some("DROPMALFORMED") => Self::DropMalformed,
+            Some("FAILFAST") => Self::FailFast,
+            Some(other) => {
+                tracing::warn!("{other} is not a valid parse mode. Using PERMISSIVE.");
+                Self::Permissive
+            }
+        }
+    }
+}
+
+/// The corrupt-record column, where the schema has it, must be a nullable string.
+pub(crate) fn check_corrupt_column(schema: &SchemaRef, name: &str) -> Result<()> {
+    match schema.fields().iter().find(|f| f.name() == name) {
+        Some(field) if *field.data_type() != DataType::Utf8 || !field.is_nullable() => {
+            Err(SparkError::new("INVALID_CORRUPT_RECORD_TYPE")
+                .with("columnName", format!("`{name}`"))
+                .with("actualType", format!("\"{}\"", schema_check::sql_type(field.data_type()))))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,5 +1,6 @@
 //! Streaming sources: where new rows come from, addressed by offsets.
 
+pub mod file;
 mod offset;
 
 use std::{fmt, sync::Arc};

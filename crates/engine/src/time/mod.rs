@@ -3,7 +3,9 @@
 mod clock;
 mod instant;
 mod window;
+mod zone;
 
 pub use clock::{Clock, SystemClock};
 pub use instant::Millis;
 pub use window::WindowSpec;
+pub use zone::Zone;

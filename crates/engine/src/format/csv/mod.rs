@@ -1,0 +1,14 @@
+//! CSV with Spark's semantics.
+
+mod convert;
+mod decoder;
+mod options;
+mod reader;
+mod tokenizer;
+mod writer;
+
+pub(crate) use reader::CsvReader;
+pub(crate) use writer::CsvWriter;
+
+#[cfg(test)]
+mod tests;

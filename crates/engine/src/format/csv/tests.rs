@@ -1,0 +1,149 @@
+use std::sync::Arc;
+
+use datafusion::arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use proptest::prelude::*;
+
+use super::{
+    decoder::Decoder,
+    options::CsvReadOptions,
+    tokenizer::{Dialect, Tokens, UnescapedQuotes, record},
+};
+use crate::{format::Options, time::Zone};
+
+fn options(list: &[(&str, &str)]) -> CsvReadOptions {
+    let options = Options::new(list.iter().map(|(k, v)| (k.to_string(), v.to_string())));
+    CsvReadOptions::new(&options, Zone::UTC).unwrap()
+}
+
+fn tokens(dialect: &Dialect, line: &str) -> Vec<Option<String>> {
+    let mut tokens = Tokens::default();
+    record(dialect, line.as_bytes(), 0, &mut tokens).unwrap();
+    (0..tokens.len()).map(|i| tokens.get(i).map(|t| String::from_utf8(t.to_vec()).unwrap())).collect()
+}
+
+fn some(list: &[&str]) -> Vec<Option<String>> {
+    list.iter().map(|t| (*t != "<none>").then(|| t.to_string())).collect()
+}
+
+#[test]
+fn odd_quotes_split_as_in_univocity() {
+    let d = options(&[]).dialect;
+    for (line, expected) in [
+        ("a,b,c", vec!["a", "b", "c"]),
+        ("a,,", vec!["a", "<none>", "<none>"]),
+        (",", vec!["<none>", "<none>"]),
+        ("\"a,b\",c", vec!["a,b", "c"]),
+        ("\"a\\\"b\",c", vec!["a\"b", "c"]),
+        ("\"a\"\"b\",c", vec!["\"a\"\"b\"", "c"]),
+        ("\"abc\"def,x", vec!["\"abc\"def", "x"]),
+        ("a\"b\",c", vec!["a\"b\"", "c"]),
+        ("\"open,x", vec!["open,x"]),
+        ("\"\",x", vec!["", "x"]),
+        ("x,\"\"", vec!["x", ""]),
+        ("x,\"", vec!["x", "\""]),
+        ("\"a\"  ,b", vec!["a", "b"]),
+        (" a , b ", vec![" a ", " b "]),
+        ("\"a\\\\\",b", vec!["a\\", "b"]),
+    ] {
+        assert_eq!(tokens(&d, line), some(&expected), "{line}");
+    }
+}
+
+fn table(options: &CsvReadOptions, fast: bool, lines: &[String]) -> Vec<String> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("i", DataType::Int32, true),
+        Field::new("l", DataType::Int64, true),
+        Field::new("d", DataType::Float64, true),
+        Field::new("s", DataType::Utf8, true),
+        Field::new("_corrupt_record", DataType::Utf8, true),
+    ]));
+    let mut decoder = Decoder::new(Arc::new(options.clone()), &schema, &[0, 1, 2, 3, 4], 16).unwrap();
+    decoder.set_fast(fast);
+    for line in lines {
+        decoder.line(line.as_bytes()).unwrap();
+    }
+    shown(&decoder.flush().unwrap())
+}
+
+fn shown(batch: &RecordBatch) -> Vec<String> {
+    let format = FormatOptions::default().with_null("NULL");
+    (0..batch.num_rows())
+        .map(|row| {
+            let cells: Vec<String> = batch
+                .columns()
+                .iter()
+                .map(|c| ArrayFormatter::try_new(c, &format).unwrap().value(row).to_string())
+                .collect();
+            cells.join("|")
+        })
+        .collect()
+}
+
+#[test]
+fn malformed_records_follow_the_mode() {
+    let lines: Vec<String> =
+        ["1,2,3.5,a", "x,2,3.5,a", "1,2", "1,2,3,a,b", "", "  ", "2147483648,1,NaN,\"q\""]
+            .map(str::to_string)
+            .to_vec();
+    assert_eq!(
+        table(&options(&[]), true, &lines),
+        [
+            "1|2|3.5|a|NULL",
+            "NULL|2|3.5|a|x,2,3.5,a",
+            "1|2|NULL|NULL|1,2",
+            "1|2|3.0|a|1,2,3,a,b",
+            "NULL|1|NaN|q|2147483648,1,NaN,\"q\"",
+        ]
+    );
+    assert_eq!(table(&options(&[("mode", "DROPMALFORMED")]), true, &lines), ["1|2|3.5|a|NULL"]);
+}
+
+fn field() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "-?[0-9]{0,11}",
+        4 => "[+-]?[0-9]{1,6}\\.[0-9]{0,12}(e-?[0-9]{1,3})?",
+        2 => "[a-z ]{0,6}",
+        2 => "\"[a-z ,0-9]{0,6}\"",
+        1 => "[\"\\\\a, ]{0,6}",
+        1 => Just("NaN".to_string()),
+        1 => Just("-Inf".to_string()),
+        1 => "[0-9]{17,21}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_one_pass_path_equals_the_plain_path(
+        rows in prop::collection::vec(prop::collection::vec(field(), 1..6), 1..6),
+        mode in prop_oneof![Just("PERMISSIVE"), Just("DROPMALFORMED")],
+        null_value in prop_oneof![Just(""), Just("0"), Just("a")],
+        escape in prop_oneof![Just("\\"), Just("\""), Just("")],
+    ) {
+        let options = options(&[("mode", mode), ("nullValue", null_value), ("escape", escape)]);
+        let lines: Vec<String> = rows.iter().map(|r| r.join(",")).collect();
+        prop_assert_eq!(table(&options, true, &lines), table(&options, false, &lines));
+    }
+
+    #[test]
+    fn the_tokenizer_takes_any_text(line in "[\"\\\\a, \t;]{0,12}", escape in prop_oneof![Just("\\"), Just("\""), Just("")]) {
+        let mut d = options(&[("escape", escape)]).dialect;
+        for handling in [
+            UnescapedQuotes::StopAtDelimiter,
+            UnescapedQuotes::StopAtClosingQuote,
+            UnescapedQuotes::BackToDelimiter,
+            UnescapedQuotes::SkipValue,
+            UnescapedQuotes::RaiseError,
+        ] {
+            d.unescaped = handling;
+            let mut tokens = Tokens::default();
+            // Ends, without a panic.
+            prop_assert!(record(&d, line.as_bytes(), 0, &mut tokens).is_ok() || handling == UnescapedQuotes::RaiseError);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use super::*;
+use crate::time::Zone;
+
+fn shown(pattern: &str, micros: i64, zone: &str) -> String {
+    let mut out = String::new();
+    let zone = Zone::parse(zone).unwrap();
+    DatePattern::formatter(pattern).unwrap().format_timestamp(micros, zone, &mut out).unwrap();
+    out
+}
+
+/// 2024-03-05T14:07:09.012345Z
+const T: i64 = 1_709_647_629_012_345;
+
+#[test]
+fn timestamps_print_as_java_prints_them() {
+    for (pattern, zone, text) in [
+        ("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", "UTC", "2024-03-05T14:07:09.012Z"),
+        ("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", "+05:30", "2024-03-05T19:37:09.012+05:30"),
+        ("yy/M/d h:m:s a", "UTC", "24/3/5 2:7:9 PM"),
+        ("EEEE, MMMM d, yyyy G", "UTC", "Tuesday, March 5, 2024 AD"),
+        ("EEE MMM dd SSSSSS", "UTC", "Tue Mar 05 012345"),
+        ("D DDD Q QQQ QQQQ F", "UTC", "65 065 1 Q1 1st quarter 5"),
+        (
+            "k K hh z VV O OOOO Z xxx",
+            "America/Los_Angeles",
+            "6 6 06 PST America/Los_Angeles GMT-8 GMT-08:00 -0800 -08:00",
+        ),
+        ("''yyyy 'o''clock'", "UTC", "'2024 o'clock"),
+        ("X x Z xxx", "UTC", "Z +00 +0000 +00:00"),
+    ] {
+        assert_eq!(shown(pattern, T, zone), text, "{pattern}");
+    }
+    assert_eq!(shown("yyyy-MM-dd", 253_402_300_800_000_000, "UTC"), "+10000-01-01");
+}
+
+#[test]
+fn dates_without_a_time_refuse_time_letters() {
+    let mut out = String::new();
+    assert!(DatePattern::formatter("yyyy-MM-dd HH").unwrap().format_date(0, &mut out).is_err());
+    out.clear();
+    DatePattern::formatter("dd.MM.yyyy[ HH:mm]").unwrap().format_date(0, &mut out).unwrap();
+    assert_eq!(out, "01.01.1970");
+}
+
+#[test]
+fn text_is_read_strictly() {
+    let read =
+        |pattern: &str, text: &str| DatePattern::parser(pattern).unwrap().parse_timestamp(text, Zone::UTC);
+    for (pattern, text, micros) in [
+        ("yyyy-MM-dd HH:mm:ss", "1970-01-02 00:00:01", Some(86_401_000_000)),
+        ("yyyyMMddHHmmss", "19700101000001", Some(1_000_000)),
+        ("dd/MM/yyyy hh:mm a", "02/01/1970 01:30 pm", Some(86_400_000_000 + 48_600_000_000)),
+        ("MMM d yyyy", "jan 1 1970", Some(0)),
+        ("yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][XXX]", "1970-01-01T01:00:00.5+01:00", Some(500_000)),
+        ("yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][XXX]", "1970-01-01T00:00:00", Some(0)),
+        ("HH:mm", "01:00", Some(3_600_000_000)),
+        ("yyyy-DDD", "1970-002", Some(86_400_000_000)),
+        ("yyyy-MM-dd", "1970-02-30", None),
+        ("yyyy-MM-dd", "1970-1-1", None),
+        ("yyyy-M-d", "1970-1-1", Some(0)),
+        ("yyyy-MM-dd", "70-01-01", None),
+        ("yyyy-MM-dd", "1970-01-01x", None),
+        ("HH:mm:ss", "24:00:00", None),
+        ("yyyy-MM-dd HH:mm VV", "1970-01-01 01:00 Europe/Berlin", Some(0)),
+        ("yy-MM-dd", "70-01-01", Some(3_155_760_000_000_000)),
+    ] {
+        assert_eq!(read(pattern, text), micros, "{pattern} of {text}");
+    }
+    let date = DatePattern::parser("dd.MM.yyyy").unwrap();
+    assert_eq!(date.parse_date("02.01.1970"), Some(1));
+    let ntz = DatePattern::parser("yyyy-MM-dd[XXX]").unwrap();
+    assert_eq!(ntz.parse_timestamp_ntz("1970-01-01Z", false), None);
+    assert_eq!(ntz.parse_timestamp_ntz("1970-01-01Z", true), Some(0));
+}
+
+#[test]
+fn letters_spark_refuses_are_refused() {
+    for (pattern, parsing, class) in [
+        ("YYYY", false, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN"),
+        ("e", false, "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER"),
+        ("E", true, "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER"),
+        ("MMMMM", false, "INVALID_DATETIME_PATTERN.LENGTH"),
+        ("yyyy-MM-dd'T", false, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"),
+        ("ddd", false, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"),
+        ("yyyy]", false, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"),
+    ] {
+        let error = DatePattern::compile(pattern, parsing).err();
+        assert_eq!(error.map(|e| e.class()), Some(class), "{pattern}");
+    }
+}

@@ -1,0 +1,53 @@
+//! Reading option values as Spark reads them, and telling unknown options from known ones.
+
+use super::Options;
+use crate::{Result, SparkError, time::Zone};
+
+/// An option Spark refuses with an `IllegalArgumentException`.
+pub(crate) fn illegal(message: impl Into<String>) -> SparkError {
+    SparkError::new("_LEGACY_ERROR_TEMP_3241").with("msg", message)
+}
+
+/// `true` or `false` in any case.
+pub(crate) fn bool_option(options: &Options, name: &str, default: bool) -> Result<bool> {
+    match options.get(name) {
+        None => Ok(default),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(_) => Err(illegal(format!("{name} flag can be true or false."))),
+    }
+}
+
+/// A whole number.
+pub(crate) fn int_option(options: &Options, name: &str, default: i64) -> Result<i64> {
+    match options.get(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse::<i32>()
+            .map(i64::from)
+            .map_err(|_| illegal(format!("{name} should be an integer. Found {text}."))),
+    }
+}
+
+/// One character, 0 for an empty value.
+pub(crate) fn char_option(options: &Options, name: &str, default: u8) -> Result<u8> {
+    match options.get(name) {
+        None => Ok(default),
+        Some("") => Ok(0),
+        Some(text) => match text.as_bytes() {
+            [byte] => Ok(*byte),
+            _ if text.encode_utf16().count() == 1 => {
+                Err(SparkError::unsupported(format!("the option `{name}` with a character outside ASCII")))
+            }
+            _ => Err(illegal(format!("{name} cannot be more than one character."))),
+        },
+    }
+}
+
+/// The option `timeZone`, else the session's zone.
+pub(crate) fn option_zone(options: &Options, session: Zone) -> Result<Zone> {
+    match options.get("timeZone") {
+        None => Ok(session),
+        Some(id) => Zone::parse(id).ok_or_else(|| illegal(format!("Unknown time-zone ID: {id}"))),
+    }
+}

@@ -1,0 +1,214 @@
+//! Watching directories for files that are complete.
+//!
+//! A wake-up means "list again": events are hints only. Listing happens after each closed
+//! write or move into place, after an overflow of the event queue, and once a second in any
+//! case. Where watching is refused (limits, file systems without events) the directories
+//! are polled every 10 ms, with one warning.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode, ModifyKind, RenameMode},
+};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::time::{Clock, Millis};
+
+/// A file this young may still be written, unless it was seen closed.
+const SETTLING_MS: i64 = 100;
+/// A file seen opened for writing and never closed counts as written after this long
+/// (a hard link gives no close event).
+const ABANDONED_MS: i64 = 3000;
+const RELIST: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(10);
+const MAX_TRACKED: usize = 100_000;
+
+/// Watches some directories and knows which files were closed.
+#[derive(Debug)]
+pub(crate) struct DirectoryWatch {
+    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
+    inner: Mutex<Inner>,
+    recursive: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    watcher: Option<RecommendedWatcher>,
+    watched: Vec<PathBuf>,
+    refused: bool,
+    /// Set when a listing held back young files: look again soon.
+    soon: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wake: Notify,
+    files: Mutex<Files>,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    closed: HashSet<PathBuf>,
+    open: HashSet<PathBuf>,
+}
+
+impl DirectoryWatch {
+    /// A watch that stands nowhere yet.
+    pub(crate) fn new(clock: Arc<dyn Clock>, recursive: bool) -> Self {
+        Self { clock, shared: Arc::default(), inner: Mutex::default(), recursive }
+    }
+
+    /// Watches `dirs` from now on. Call it before listing: what appears in between is then
+    /// seen twice rather than never. A directory that does not exist is tried again at the
+    /// next call.
+    pub(crate) fn watch(&self, dirs: &[PathBuf]) {
+        let mut inner = self.inner.lock();
+        // A directory that was removed takes its watch with it.
+        let kept: Vec<PathBuf> =
+            inner.watched.iter().filter(|d| dirs.contains(d) && d.exists()).cloned().collect();
+        if kept.len() == dirs.len() && !dirs.is_empty() || inner.refused {
+            return;
+        }
+        if kept.len() < inner.watched.len() {
+            inner.watcher = None;
+            inner.watched.clear();
+        }
+        if inner.watcher.is_none() {
+            let shared = Arc::clone(&self.shared);
+            match notify::recommended_watcher(move |event| shared.handle(event)) {
+                Ok(watcher) => inner.watcher = Some(watcher),
+                Err(error) => return refuse(&mut inner, dirs, &error),
+            }
+        }
+        let mode = if self.recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        for dir in dirs {
+            if inner.watched.contains(dir) || !dir.exists() {
+                continue;
+            }
+            let result = inner.watcher.as_mut().map(|w| w.watch(dir, mode));
+            match result {
+                Some(Ok(())) => inner.watched.push(dir.clone()),
+                // Vanished just now: the next listing tries again.
+                Some(Err(_)) if !dir.exists() => {}
+                Some(Err(error)) => return refuse(&mut inner, dirs, &error),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether a listed file is complete as far as can be told.
+    pub(crate) fn is_complete(&self, path: &Path, modified: Millis) -> bool {
+        let files = self.shared.files.lock();
+        if files.closed.contains(path) {
+            return true;
+        }
+        let age = self.clock.now().0.saturating_sub(modified.0);
+        age >= if files.open.contains(path) { ABANDONED_MS } else { SETTLING_MS }
+    }
+
+    /// Whether a file was modified so recently that it will be complete in a moment.
+    pub(crate) fn is_young(&self, modified: Millis) -> bool {
+        self.clock.now().0.saturating_sub(modified.0) < SETTLING_MS
+    }
+
+    /// Forgets a file that has been taken.
+    pub(crate) fn forget(&self, path: &Path) {
+        let mut files = self.shared.files.lock();
+        files.closed.remove(path);
+        files.open.remove(path);
+    }
+
+    /// Asks for a listing as soon as a young file may have settled.
+    pub(crate) fn look_again_soon(&self) {
+        self.inner.lock().soon = true;
+    }
+
+    /// Completes when it is time to list again.
+    ///
+    /// # Cancel safety
+    /// A wake-up is kept for the next call.
+    pub(crate) async fn changed(&self) {
+        let wait = {
+            let mut inner = self.inner.lock();
+            let soon = std::mem::take(&mut inner.soon);
+            if inner.refused || soon { POLL } else { RELIST }
+        };
+        tokio::select! {
+            () = self.shared.wake.notified() => {}
+            () = self.clock.sleep(wait) => {}
+        }
+    }
+}
+
+fn refuse(inner: &mut Inner, dirs: &[PathBuf], error: &notify::Error) {
+    tracing::warn!("cannot watch {dirs:?} for new files ({error}); listing every 10 ms instead");
+    inner.refused = true;
+    inner.watcher = None;
+    inner.watched.clear();
+}
+
+impl Shared {
+    fn handle(&self, event: notify::Result<Event>) {
+        let Ok(event) = event else {
+            self.wake.notify_one();
+            return;
+        };
+        if event.need_rescan() {
+            self.wake.notify_one();
+            return;
+        }
+        let mut files = self.files.lock();
+        if files.closed.len() + files.open.len() > MAX_TRACKED {
+            *files = Files::default();
+        }
+        let wakes = match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+                for path in event.paths {
+                    files.open.remove(&path);
+                    files.closed.insert(path);
+                }
+                true
+            }
+            // The pair of a move inside; its second path is the new name.
+            EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => {
+                if let [from, to] = event.paths.as_slice() {
+                    files.open.remove(from);
+                    files.closed.remove(from);
+                    files.closed.insert(to.clone());
+                }
+                true
+            }
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_)) => {
+                let directory = event.paths.iter().any(|p| p.is_dir());
+                for path in event.paths {
+                    files.closed.remove(&path);
+                    files.open.insert(path);
+                }
+                // A new directory may hold files already; a system without close events
+                // has nothing else to tell.
+                directory || !cfg!(target_os = "linux")
+            }
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
+                for path in event.paths {
+                    files.open.remove(&path);
+                    files.closed.remove(&path);
+                }
+                false
+            }
+            _ => false,
+        };
+        drop(files);
+        if wakes {
+            self.wake.notify_one();
+        }
+    }
+}
