@@ -11,5 +11,7 @@
 pub mod conf;
 pub mod types;
 pub mod expression;
+pub mod plan;
+pub mod sql;
 
 pub use conf::SessionConf;

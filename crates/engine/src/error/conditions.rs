@@ -99,12 +99,21 @@ macro_rules! conditions {
 // One line a class; sorted; texts as in Spark 4.3's error-conditions.json.
 conditions! {
     "ALL_PARTITION_COLUMNS_NOT_ALLOWED" "KD005" Analysis "Cannot use all columns for partition columns.";
+    "AMBIGUOUS_COLUMN_OR_FIELD" "42702" Analysis "Column or field <name> is ambiguous and has <n> matches.";
+    "AMBIGUOUS_COLUMN_REFERENCE" "42702" Analysis "Column <name> is ambiguous. It's because you joined several DataFrame together, and some of these DataFrames are the same.\nThis column points to one of the DataFrames but Spark is unable to figure out which one.\nPlease alias the DataFrames with different names via `DataFrame.alias` before joining them,\nand specify the column using qualified name, e.g. `df.alias(\"a\").join(df.alias(\"b\"), col(\"a.id\") > col(\"b.id\"))`.";
+    "AMBIGUOUS_REFERENCE" "42704" Analysis "Reference <name> is ambiguous, could be: <referenceNames>.";
+    "AMBIGUOUS_REFERENCE_TO_FIELDS" "42000" Analysis "Ambiguous reference to the field <field>. It appears <count> times in the schema.";
     "ARITHMETIC_OVERFLOW" "22003" Arithmetic "<message>.<alternative> If necessary set <config> to \"false\" to bypass this error.";
+    "ASSIGNMENT_ARITY_MISMATCH" "42802" Analysis "The number of columns or variables assigned or aliased: <numTarget> does not match the number of source expressions: <numExpr>.";
     "BATCH_METADATA_NOT_FOUND" "42K03" Spark "Unable to find batch <batchMetadataFile>.";
+    "CANNOT_PARSE_INTERVAL" "22006" Analysis "Unable to parse <intervalString>. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. If the issue persists, please double check that the input value is not null or empty and try again.";
+    "CANNOT_RESOLVE_DATAFRAME_COLUMN" "42704" Analysis "Cannot resolve dataframe column <name>. It's probably because of illegal references like `df1.select(df2.col(\"a\"))`.";
+    "CANNOT_RESOLVE_STAR_EXPAND" "42704" Analysis "Cannot resolve <targetString>.* given input columns <columns>. Please check that the specified table or struct exists and is accessible in the input columns.";
     "CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION" "56038" IllegalArgument "The codec <codecName> is not available. Available codecs are <availableCodecs>.";
     "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
     "CONCURRENT_QUERY" "0A000" Concurrent "Another instance of this query was just started by a concurrent session.";
     "CONCURRENT_STREAM_LOG_UPDATE" "40000" Concurrent "Concurrent update to the log. Multiple streaming jobs detected for <batchId>. Please make sure only one streaming job runs on a specific checkpoint location at a time.";
+    "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: Filter expression <filter> of type <type> is not a boolean.";
     "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The <functionName> does not support ordering on type <dataType>.";
     "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The <paramIndex> parameter requires the <requiredType> type, however <inputSql> has the type <inputType>.";
     "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The <exprName> must be between <valueRange> (current value = <currentValue>).";
@@ -114,16 +123,29 @@ conditions! {
     "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE" "42K09" Analysis "The event time <eventName> has the invalid type <eventType>, but expected \"TIMESTAMP\".";
     "FAILED_READ_FILE.FILE_NOT_EXIST" "KD001" Spark "Encountered error while reading file <path>. File does not exist. It is possible the underlying files have been updated. You can explicitly invalidate the cache in Spark by running 'REFRESH TABLE tableName' command in SQL or by recreating the Dataset/DataFrame involved.";
     "FAILED_READ_FILE.NO_HINT" "KD001" Spark "Encountered error while reading file <path>. ";
+    "FIELD_NOT_FOUND" "42704" Analysis "No such struct field <fieldName> in <fields>.";
+    "GROUP_BY_AGGREGATE" "42903" Analysis "Aggregate functions are not allowed in GROUP BY, but found <sqlExpr>.";
+    "INCOMPATIBLE_COLUMN_TYPE" "42825" Analysis "<operator> can only be performed on tables with compatible column types. The <columnOrdinalNumber> column of the <tableOrdinalNumber> table is <dataType1> type which is not compatible with <dataType2> at the same column of the first table.<hint>.";
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: Fail to recognize <pattern> pattern in the DateTimeFormatter. 1) You can set <config> to \"LEGACY\" to restore the behavior before Spark 3.0. 2) You can form a valid datetime pattern with the guide from '<docroot>/sql-ref-datetime-pattern.html'.";
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: All week-based patterns are unsupported since Spark 3.0, detected week-based character: <c>. Please use the SQL function EXTRACT instead.";
     "INTERNAL_ERROR" "XX000" Spark "<message>";
+    "INVALID_ATTRIBUTE_NAME_SYNTAX" "42601" Analysis "Syntax error in the attribute name: <name>. Check that backticks appear in pairs, a quoted string is a complete name part and use a backtick only inside quoted name parts.";
+    "INVALID_COLUMN_OR_FIELD_DATA_TYPE" "42000" Analysis "Column or field <name> is of type <type> while it's required to be <expectedType>.";
     "INVALID_CORRUPT_RECORD_TYPE" "42804" Analysis "The column <columnName> for corrupt records must have the nullable STRING type, but got <actualType>.";
     "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER" "22007" IllegalArgument "Unrecognized datetime pattern: <pattern>. Illegal pattern character found in datetime pattern: <c>. Please provide legal character.";
     "INVALID_DATETIME_PATTERN.LENGTH" "22007" IllegalArgument "Unrecognized datetime pattern: <pattern>. Too many letters in datetime pattern: <pattern>. Please reduce pattern length.";
     "INVALID_DELIMITER_VALUE.EMPTY_STRING" "42602" IllegalArgument "Invalid value for delimiter. Delimiter cannot be empty string.";
     "INVALID_DELIMITER_VALUE.SINGLE_BACKSLASH" "42602" IllegalArgument "Invalid value for delimiter. Single backslash is prohibited. It has special meaning as beginning of an escape sequence. To get the backslash character, pass a string with two backslashes as the delimiter.";
     "INVALID_DELIMITER_VALUE.UNSUPPORTED_SPECIAL_CHARACTER" "42602" IllegalArgument "Invalid value for delimiter. Unsupported special character for delimiter: <str>.";
+    "INVALID_EXTRACT_BASE_FIELD_TYPE" "42000" Analysis "Can't extract a value from <base>. Need a complex type [STRUCT, ARRAY, MAP] but got <other>.";
+    "INVALID_INTERVAL_FORMAT.ARITHMETIC_EXCEPTION" "22006" Analysis "Error parsing '<input>' to interval. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. Uncaught arithmetic exception while parsing '<input>'.";
+    "INVALID_INTERVAL_FORMAT.INPUT_IS_EMPTY" "22006" Analysis "Error parsing '<input>' to interval. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. Interval string cannot be empty.";
+    "INVALID_INTERVAL_FORMAT.INVALID_FRACTION" "22006" Analysis "Error parsing '<input>' to interval. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. <unit> cannot have fractional part.";
+    "INVALID_INTERVAL_FORMAT.INVALID_UNIT" "22006" Analysis "Error parsing '<input>' to interval. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. Invalid unit <unit>.";
+    "INVALID_INTERVAL_FORMAT.MISSING_UNIT" "22006" Analysis "Error parsing '<input>' to interval. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. Expect a unit name after <word> but hit EOL.";
+    "INVALID_INTERVAL_FORMAT.UNRECOGNIZED_NUMBER" "22006" Analysis "Error parsing '<input>' to interval. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. Unrecognized number <number>.";
     "INVALID_JSON_DATA_TYPE" "2203G" Analysis "Failed to convert the JSON string '<invalidType>' to a data type. Please enter a valid data type.";
+    "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE" "42K0E" Analysis "The limit like expression <expr> is invalid. The <name> expression must be equal to or greater than 0, but got <v>.";
     "INVALID_LINE_SEPARATOR.EMPTY" "22023" IllegalArgument "Invalid line separator configuration. The 'lineSep' option cannot be an empty string.";
     "INVALID_LINE_SEPARATOR.TOO_LONG" "22023" IllegalArgument "Invalid line separator configuration. The 'lineSep' option can contain at most 2 characters, but got <length> characters.";
     "INVALID_LOG_VERSION.MAX_SUPPORTED_VERSION" "KD002" Spark "UnsupportedLogVersion. The maximum supported log version is v<maxSupportedVersion>, but encountered v<version>. The log file was produced by a newer version of Spark and cannot be read by this version. You need to upgrade.";
@@ -131,11 +153,20 @@ conditions! {
     "INVALID_PARAMETER_VALUE.INTEGER" "22023" IllegalArgument "The value of parameter(s) <parameter> in <functionName> is invalid: expects an integer literal, but got <invalidValue>.";
     "INVALID_PARTITION_COLUMN_DATA_TYPE" "0A000" Analysis "Cannot use <type> for partition column.";
     "INVALID_SCHEMA.NON_STRUCT_TYPE" "42K07" Analysis "The input schema <inputSchema> is not a valid schema string. The input expression should be evaluated to struct type, but got <dataType>.";
+    "INVALID_WHERE_CONDITION" "42903" Analysis "The WHERE condition <condition> contains invalid expressions: <expressionList>.\nRewrite the query to avoid window functions, aggregate functions, and generator functions in the WHERE clause.";
+    "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE" "42K0E" Analysis "The join condition <joinCondition> has the invalid type <conditionType>, expected \"BOOLEAN\".";
     "MALFORMED_CSV_RECORD" "KD000" Runtime "Malformed CSV record: <badRecord>";
     "MALFORMED_LOG_FILE" "KD002" Spark "Log file was malformed: failed to read correct log version from <text>.";
     "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION" "22023" Spark "Malformed records are detected in record parsing: <badRecord>. Parse Mode: <failFastMode>. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.";
+    "MISSING_AGGREGATION" "42803" Analysis "The non-aggregating expression <expression> is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use <expressionAnyValue> if you do not care which of the values within a group is returned.";
+    "MISSING_GROUP_BY" "42803" Analysis "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
+    "NESTED_AGGREGATE_FUNCTION" "42607" Analysis "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
+    "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING" "42KDE" Analysis "Window function is not supported in <windowFunc> (as column <columnName>) on streaming DataFrames/Datasets.\nStructured Streaming only supports time-window aggregation using the WINDOW function. (window specification: <windowSpec>)";
+    "NULLABLE_COLUMN_OR_FIELD" "42000" Analysis "Column or field <name> is nullable while it's required to be non-nullable.";
     "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION" "22003" Arithmetic "<value> cannot be represented as Decimal(<precision>, <scale>). If necessary set <config> to \"false\" to bypass this error, and return NULL instead.";
+    "NUM_COLUMNS_MISMATCH" "42826" Analysis "<operator> can only be performed on inputs with the same number of columns, but the first input has <firstNumColumns> columns and the <invalidOrdinalNum> input has <invalidNumColumns> columns.";
+    "ORDER_BY_POS_OUT_OF_RANGE" "42805" Analysis "ORDER BY position <index> is not in select list (valid range is [1, <size>]).";
     "PARSE_SYNTAX_ERROR" "42601" Parse "Syntax error at or near <error><hint>.";
     "PARTITION_COLUMN_NOT_FOUND_IN_SCHEMA" "42000" Analysis "Partition column <column> not found in schema <schema>. Please provide the existing column for partitioning.";
     "PATH_ALREADY_EXISTS" "42K04" Analysis "Path <outputPath> already exists. Set mode as \"overwrite\" to overwrite the existing path.";
@@ -152,12 +183,16 @@ conditions! {
     "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved.";
     "UNRESOLVED_COLUMN.WITH_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved. Did you mean one of the following? [<proposal>].";
     "UNRESOLVED_ROUTINE" "42883" Analysis "Cannot resolve routine <routineName> on search path <searchPath>.";
+    "UNRESOLVED_USING_COLUMN_FOR_JOIN" "42703" Analysis "USING column <colName> cannot be resolved on the <side> side of the join. The <side>-side columns: [<suggestion>].";
+    "UNSUPPORTED_ARROWTYPE" "0A000" Analysis "Unsupported arrow type <typeName>.";
     "UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING" "0A000" Analysis "The char/varchar type can't be used in the table schema.\nIf you want Spark treat them as string type as same as Spark 3.0 and earlier, please set \"spark.sql.legacy.charVarcharAsString\" to \"true\".";
     "UNSUPPORTED_DATATYPE" "0A000" Parse "Unsupported data type <typeName>.";
     "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource doesn't support the column <columnName> of the type <columnType>.";
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
+    "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
     "_LEGACY_ERROR_TEMP_3241" "22023" IllegalArgument "<msg>";
+    "_LEGACY_ERROR_TEMP_REQUIREMENT" "42000" IllegalArgument "requirement failed: <message>";
 }
 
 #[cfg(test)]

@@ -1,0 +1,62 @@
+//! `Filter`: `where`, and `HAVING` over an aggregation.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::DataType,
+    logical_expr::{Expr, Filter, LogicalPlan},
+};
+use millstream_engine::{Result, SparkError};
+use spark_connect_proto as proto;
+
+use super::{
+    aggregate::contains_aggregate,
+    project::missing,
+    scope::RelationScope,
+    translator::{Frame, Translator},
+};
+use crate::{expression::TypedExpr, types::sql_name};
+
+impl Translator<'_> {
+    pub(super) fn filter(&self, filter: &proto::Filter) -> Result<Frame> {
+        let input = self.input(filter.input.as_deref())?;
+        let condition = filter.condition.as_ref().ok_or_else(|| missing("condition"))?;
+        let scope = RelationScope::with_hidden(self, &input);
+        let resolved = match scope.resolve_one(condition) {
+            Ok(resolved) if !contains_aggregate(&resolved.expr) => resolved,
+            outcome => {
+                let Some(extended) = self.over_aggregation(&input, std::slice::from_ref(condition))? else {
+                    let resolved = outcome?;
+                    return Err(SparkError::new("INVALID_WHERE_CONDITION")
+                        .with("condition", format!("\"{}\"", resolved.sql))
+                        .with("expressionList", aggregates_in(&resolved)));
+                };
+                let (frame, items) = extended;
+                let [item] = items.as_slice() else { return Err(missing("condition")) };
+                let filtered = Frame::through(&frame, filter_plan(&frame, item)?);
+                return filtered.trimmed();
+            }
+        };
+        let revealed = scope.revealed(&input)?;
+        let filtered = Frame::through(&revealed, filter_plan(&revealed, &resolved)?);
+        filtered.trimmed()
+    }
+}
+
+fn filter_plan(input: &Frame, condition: &TypedExpr) -> Result<LogicalPlan> {
+    let predicate = match condition.data_type() {
+        DataType::Boolean => condition.expr.clone(),
+        DataType::Null => Expr::Literal(datafusion::common::ScalarValue::Boolean(None), None),
+        other => {
+            return Err(SparkError::new("DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN")
+                .with("sqlExpr", format!("\"{}\"", condition.sql))
+                .with("filter", format!("\"{}\"", condition.sql))
+                .with("type", format!("\"{}\"", sql_name(other))));
+        }
+    };
+    Ok(LogicalPlan::Filter(Filter::try_new(predicate, Arc::clone(&input.plan))?))
+}
+
+fn aggregates_in(item: &TypedExpr) -> String {
+    item.sql.clone()
+}

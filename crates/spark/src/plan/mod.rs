@@ -1,0 +1,48 @@
+//! Relations: Connect plans into DataFusion plans and engine nodes.
+//!
+//! 1. [`references`] lists what a plan needs from outside (pure).
+//! 2. The server resolves the list through the engine into a [`ResolvedSet`] (I/O).
+//! 3. [`translate`] turns plan and set into a [`Translated`] (pure).
+//!
+//! Inside a translated plan every column has a unique id made by translation (`#12`);
+//! the names, nullability and metadata a user sees are kept beside the plan, in
+//! [`Translated::columns`], and are the truth.
+
+mod attribute;
+mod identifier;
+mod references;
+mod resolved;
+mod scope;
+mod show;
+mod translated;
+mod translator;
+
+mod below;
+mod call;
+
+mod aggregate;
+mod columns;
+mod deduplicate;
+mod extension;
+mod filter;
+mod generate;
+mod join;
+mod limit;
+mod local_relation;
+mod missing_values;
+mod project;
+mod range;
+mod read;
+mod repartition;
+mod set_op;
+mod sort;
+mod to_schema;
+mod watermark;
+mod window_function;
+
+pub use identifier::parse_identifier;
+pub use references::{Reference, SourceReference, TableReference, references};
+pub use resolved::{ResolvedSet, ResolvedSource, ResolvedTable};
+pub use show::{ShowRequest, show_request};
+pub use translated::{OutputColumn, Partitioning, Translated};
+pub use translator::{MAX_DEPTH, translate};

@@ -1,0 +1,272 @@
+//! What expressions see of the relation they stand on.
+
+use std::{cell::RefCell, sync::Arc};
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field},
+    logical_expr::Expr,
+};
+use millstream_engine::{
+    Result, SparkError,
+    plan::{TimeWindow, WATERMARK_DELAY_KEY},
+    time::WindowSpec,
+};
+use spark_connect_proto::{self as proto, expression::ExprType};
+
+use super::{
+    attribute::{self, Attribute, quote_parts, struct_field},
+    translator::{Frame, Translator},
+};
+use crate::{
+    expression::{self, Scope, TypedExpr},
+    sql, types,
+};
+
+/// The columns of one or more frames, and the wishes expressions have about them.
+pub(super) struct RelationScope<'s, 'a> {
+    translator: &'s Translator<'a>,
+    columns: Vec<Attribute>,
+    /// Columns below the relation; using one puts it into `revealed`.
+    hidden: Vec<Attribute>,
+    revealed: RefCell<Vec<Attribute>>,
+    /// Whether `window()` may stand here.
+    windows_allowed: bool,
+    window: RefCell<Option<Window>>,
+    is_streaming: bool,
+    /// Resolved expressions that translation itself refers to, see [`bound_name`].
+    bound: Vec<TypedExpr>,
+}
+
+/// The unresolved expression that means the `index`-th bound expression of a scope: how
+/// translation hands resolved columns to functions. No text a user writes can name it.
+pub(super) fn bound_name(index: usize) -> proto::Expression {
+    let attribute = proto::expression::UnresolvedAttribute {
+        unparsed_identifier: format!("`\0{index}`"),
+        ..Default::default()
+    };
+    proto::Expression { common: None, expr_type: Some(ExprType::UnresolvedAttribute(attribute)) }
+}
+
+#[derive(Clone)]
+struct Window {
+    time: Expr,
+    spec: WindowSpec,
+    column: Attribute,
+}
+
+impl<'s, 'a> RelationScope<'s, 'a> {
+    /// A scope over `frame` in which `window()` may stand.
+    pub fn select(translator: &'s Translator<'a>, frame: &Frame) -> Self {
+        Self {
+            translator,
+            columns: frame.columns.to_vec(),
+            hidden: Vec::new(),
+            revealed: RefCell::default(),
+            windows_allowed: true,
+            window: RefCell::default(),
+            is_streaming: frame.is_streaming,
+            bound: Vec::new(),
+        }
+    }
+
+    /// A scope over `frame` that also finds columns below it.
+    pub fn with_hidden(translator: &'s Translator<'a>, frame: &Frame) -> Self {
+        Self { hidden: frame.hidden(), windows_allowed: false, ..Self::select(translator, frame) }
+    }
+
+    /// A scope over an aggregation's input that also finds what the aggregation shows.
+    pub fn having(translator: &'s Translator<'a>, input: &Frame, shown: &Frame) -> Self {
+        let known = |a: &&Attribute| !input.columns.iter().any(|i| i.id == a.id);
+        Self {
+            hidden: shown.columns.iter().filter(known).cloned().collect(),
+            windows_allowed: false,
+            ..Self::select(translator, input)
+        }
+    }
+
+    /// A scope over `frame` where the names of [`bound_name`] mean `bound`, by position.
+    pub fn binding(translator: &'s Translator<'a>, frame: &Frame, bound: Vec<TypedExpr>) -> Self {
+        Self { bound, windows_allowed: false, ..Self::select(translator, frame) }
+    }
+
+    /// A scope over the columns of a join's two sides.
+    pub fn join(translator: &'s Translator<'a>, left: &Frame, right: &Frame) -> Self {
+        let mut scope = Self::select(translator, left);
+        scope.columns.extend(right.columns.iter().cloned());
+        scope.is_streaming |= right.is_streaming;
+        scope.windows_allowed = false;
+        scope
+    }
+
+    /// Resolves one expression here.
+    pub fn resolve_one(&self, expression: &proto::Expression) -> Result<TypedExpr> {
+        expression::resolve(expression, self, self.translator.conf)
+    }
+
+    /// Resolves a select-list item here.
+    pub fn resolve_all(&self, expression: &proto::Expression) -> Result<Vec<TypedExpr>> {
+        expression::resolve_all(expression, self, self.translator.conf)
+    }
+
+    /// `frame` with the window column that resolved expressions refer to.
+    pub fn windowed(&self, frame: &Frame) -> Result<Frame> {
+        match self.window.borrow().as_ref() {
+            None => Ok(frame.clone()),
+            Some(Window { time, spec, column }) => {
+                let input = frame.plan.as_ref().clone();
+                let plan = TimeWindow::plan(input, time.clone(), *spec, &column.id)?;
+                let mut columns = frame.columns.to_vec();
+                columns.push(column.clone());
+                Ok(frame.with_plan(plan).with_columns(columns))
+            }
+        }
+    }
+
+    /// `frame` with the hidden columns that resolved expressions refer to.
+    pub fn revealed(&self, frame: &Frame) -> Result<Frame> {
+        frame.reveal(&self.revealed.borrow())
+    }
+
+    fn by_plan_id(&self, parts: &[String], plan_id: i64) -> Result<(Attribute, usize)> {
+        let mut nearest: Vec<(usize, Attribute, usize)> = Vec::new();
+        for output in self.translator.plan_outputs(plan_id) {
+            let Some((column, used)) = attribute::find(&output.columns, parts, self.case_sensitive())? else {
+                continue;
+            };
+            let here = self.columns.iter().chain(&self.hidden).find(|a| a.identity == column.identity);
+            let Some(here) = here else { continue };
+            if !nearest.iter().any(|(_, a, _)| a.id == here.id) {
+                nearest.push((output.depth, here.clone(), used));
+            }
+        }
+        nearest.sort_by_key(|(depth, ..)| *depth);
+        match nearest.as_slice() {
+            [] => Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN").with("name", quote_parts(parts))),
+            [(first, ..), (second, ..), ..] if first == second => {
+                Err(SparkError::new("AMBIGUOUS_COLUMN_REFERENCE").with("name", quote_parts(parts)))
+            }
+            [(_, column, used), ..] => Ok((column.clone(), *used)),
+        }
+    }
+
+    fn by_name(&self, parts: &[String]) -> Result<(Attribute, usize)> {
+        for columns in [&self.columns, &self.hidden] {
+            if let Some((column, used)) = attribute::find(columns, parts, self.case_sensitive())? {
+                return Ok((column.clone(), used));
+            }
+        }
+        Err(attribute::unresolved(&self.columns, parts))
+    }
+
+    fn case_sensitive(&self) -> bool {
+        self.translator.conf.case_sensitive
+    }
+
+    fn note_hidden(&self, column: &Attribute) {
+        let hidden = self.hidden.iter().any(|a| a.id == column.id);
+        let mut revealed = self.revealed.borrow_mut();
+        if hidden && !revealed.iter().any(|a| a.id == column.id) {
+            revealed.push(column.clone());
+        }
+    }
+}
+
+impl Scope for RelationScope<'_, '_> {
+    fn resolve(&self, parts: &[String], plan_id: Option<i64>, metadata: bool) -> Result<TypedExpr> {
+        if metadata {
+            return Err(SparkError::unsupported(format!("the metadata column {}", quote_parts(parts))));
+        }
+        if let [name] = parts
+            && let Some(index) = name.strip_prefix('\0')
+            && let Some(bound) = index.parse::<usize>().ok().and_then(|index| self.bound.get(index))
+        {
+            return Ok(bound.clone());
+        }
+        let (column, used) = match plan_id {
+            Some(plan_id) => self.by_plan_id(parts, plan_id)?,
+            None => self.by_name(parts)?,
+        };
+        self.note_hidden(&column);
+        parts
+            .iter()
+            .skip(used)
+            .try_fold(column.typed(), |base, name| struct_field(&base, name, self.case_sensitive()))
+    }
+
+    fn columns(&self, target: &[String], plan_id: Option<i64>) -> Result<Vec<TypedExpr>> {
+        if let Some(plan_id) = plan_id {
+            let outputs = self.translator.plan_outputs(plan_id);
+            let wanted =
+                |a: &&Attribute| outputs.iter().any(|o| o.columns.iter().any(|c| c.identity == a.identity));
+            return Ok(self.columns.iter().filter(wanted).map(Attribute::typed).collect());
+        }
+        if target.is_empty() {
+            return Ok(self.columns.iter().map(Attribute::typed).collect());
+        }
+        let same = |a: &str, b: &str| attribute::same_name(a, b, self.case_sensitive());
+        let qualified: Vec<TypedExpr> = self
+            .columns
+            .iter()
+            .filter(|a| {
+                a.qualifier.len() >= target.len()
+                    && a.qualifier.iter().rev().zip(target.iter().rev()).all(|(q, t)| same(q, t))
+            })
+            .map(Attribute::typed)
+            .collect();
+        if !qualified.is_empty() {
+            return Ok(qualified);
+        }
+        let names: Vec<String> = self.columns.iter().map(|a| quote_parts(&[a.name().to_string()])).collect();
+        let no_star = || {
+            SparkError::new("CANNOT_RESOLVE_STAR_EXPAND")
+                .with("targetString", quote_parts(target))
+                .with("columns", names.join(", "))
+        };
+        let base = match self.resolve(target, None, false) {
+            Ok(base) => base,
+            Err(_) => return Err(no_star()),
+        };
+        let DataType::Struct(fields) = base.data_type().clone() else { return Err(no_star()) };
+        fields.iter().map(|f| struct_field(&base, f.name(), true)).collect()
+    }
+
+    fn parse_expression(&self, text: &str) -> Result<proto::Expression> {
+        sql::parse_expression(text)
+    }
+
+    fn parse_type(&self, text: &str) -> Result<DataType> {
+        types::parse_data_type(text)
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.is_streaming
+    }
+
+    fn window(&self, time: TypedExpr, spec: WindowSpec) -> Result<TypedExpr> {
+        if !self.windows_allowed {
+            return Err(SparkError::unsupported(
+                "window() outside of a select list and grouping expressions",
+            ));
+        }
+        if let Some(window) = self.window.borrow().as_ref() {
+            return if window.time == time.expr && window.spec == spec {
+                Ok(window.column.typed())
+            } else {
+                Err(SparkError::new("_LEGACY_ERROR_TEMP_1039"))
+            };
+        }
+        let edge = |name: &str| Field::new(name, time.data_type().clone(), true);
+        let mut metadata =
+            std::collections::HashMap::from([("spark.timeWindow".to_string(), "true".to_string())]);
+        if let Some(delay) = time.field.metadata().get(WATERMARK_DELAY_KEY) {
+            metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
+        }
+        let data_type = types::struct_of([edge("start"), edge("end")]);
+        // Spark's rule builds the struct directly for tumbling windows and expands rows otherwise.
+        let field = Field::new("window", data_type, !spec.is_tumbling()).with_metadata(metadata);
+        let column = self.translator.attribute(Arc::new(field));
+        let typed = column.typed();
+        *self.window.borrow_mut() = Some(Window { time: time.expr, spec, column });
+        Ok(typed)
+    }
+}
