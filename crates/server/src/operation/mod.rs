@@ -1,0 +1,11 @@
+//! Operations: what an `ExecutePlan` call started, and the responses it has produced.
+
+mod attach;
+mod operation;
+mod operations;
+mod response_buffer;
+
+pub use attach::{ResponseStream, attach};
+pub use operation::{Operation, OperationState, Responses};
+pub use operations::Operations;
+pub use response_buffer::{Next, ResponseBuffer};

@@ -1,0 +1,11 @@
+//! Sessions: everything a client's `SparkSession` owns on this side.
+
+pub mod artifacts;
+pub mod conf;
+pub mod listeners;
+pub mod manager;
+mod session;
+pub mod views;
+
+pub use manager::SessionManager;
+pub use session::{Session, SessionKey};
