@@ -1,0 +1,260 @@
+"""Streaming scenarios, and one way to run them on any Spark session.
+
+A scenario feeds a folder file by file and runs everything there is after each one, so every batch is
+deterministic. What is observed: the rows each step adds, and for each batch its progress and its log entries.
+"""
+
+import dataclasses
+import datetime
+import decimal
+import json
+import os
+import pathlib
+import typing
+
+from pyspark.sql import functions as F
+
+SCHEMA = "s double, k string, v int, d double"
+
+# Rows of every windowed scenario: seconds, key, value, double. The watermark delay is 10 seconds.
+STEPS = [
+    ["1,a,1,0.5", "9,a,2,1.5", "10,b,3,2.5", "-3,b,4,3.5"],
+    ["12,a,5,4.5", "19.999999,b,6,5.5", ",a,7,6.5"],  # one has no time
+    ["25,a,8,7.5", "5,a,9,8.5"],  # the second is older than the new watermark, not than the old
+    ["4,b,10,9.5", "14.9,a,11,10.5", "16,c,12,11.5"],  # late for some windows
+    ["3,a,13,12.5"],  # late for all
+    ["100,a,14,13.5", "99,c,,14.5"],  # a jump
+    ["101,b,15,"],
+]
+
+KEYED = [
+    ["1,a,1,0.5", "2,b,2,1.5", "3,,3,2.5"],
+    ["4,a,,3.5", "5,c,5,-0.0", "6,a,-7,NaN"],
+    ["7,b,2,Infinity", "8,c,,"],
+]
+
+
+@dataclasses.dataclass
+class Scenario:
+    """What is asked and what is fed. `frame` gets the raw stream (columns of SCHEMA)."""
+
+    frame: typing.Callable
+    mode: str
+    steps: list[list[str]] = dataclasses.field(default_factory=lambda: STEPS)
+    sink: str = "memory"  # or json: survives restarts in append mode
+    restarts: tuple[int, ...] = ()  # steps before which the query is stopped and started again
+    trigger: dict = dataclasses.field(default_factory=dict)  # a trigger that ends by itself is started at each step
+    together: bool = False  # all files lie there before the start
+    options: dict = dataclasses.field(default_factory=dict)  # of the source
+    conf: dict = dataclasses.field(default_factory=dict)
+
+
+def timed(frame):
+    return frame.withColumn("ts", F.expr("timestamp_micros(cast(s * 1000000 as bigint))"))
+
+
+def watermarked(frame, delay="10 seconds"):
+    return timed(frame).withWatermark("ts", delay)
+
+
+def windowed(*window, keys=("k",), delay="10 seconds"):
+    def frame(raw):
+        rows = watermarked(raw, delay) if delay else timed(raw)
+        return rows.groupBy(F.window("ts", *window), *keys).agg(F.count("*").alias("n"), F.sum("v").alias("v"), F.sum("d").alias("d"))
+
+    return frame
+
+
+def every_aggregate(raw):
+    return raw.groupBy("k").agg(
+        F.count("*"), F.count("v"), F.sum("v"), F.avg("v"), F.min("v"), F.max("v"), F.sum("d"), F.avg("d"), F.min("d"), F.max("d"),
+        F.stddev("v"), F.stddev_pop("v"), F.variance("v"), F.var_pop("v"), F.first("v"), F.last("v"),
+        F.first("v", ignorenulls=True).alias("first_some"), F.last("v", ignorenulls=True).alias("last_some"),
+        F.collect_list("v"), F.sort_array(F.collect_set("v")), F.approx_count_distinct("v"),
+        F.sum(F.expr("cast(v as decimal(10,2))")).alias("sum_decimal"), F.avg(F.expr("cast(v as decimal(10,2))")).alias("avg_decimal"),
+        F.bool_or(F.expr("v > 2")), F.bool_and(F.expr("v > 2")), F.min("k"), F.max_by("d", "v"), F.min_by("d", "v"),
+    )  # fmt: skip
+
+
+def ordered_in_windows(raw):
+    rows = watermarked(raw).groupBy(F.window("ts", "20 seconds", "5 seconds"))
+    return rows.agg(F.first("v"), F.last("v"), F.collect_list("v"), F.min("v"), F.max("d"), F.avg("d"), F.stddev("d"))
+
+
+SCENARIOS: dict[str, Scenario] = {}
+for _mode in ("append", "update", "complete"):
+    SCENARIOS[f"tumbling_{_mode}"] = Scenario(windowed("10 seconds"), _mode)
+    SCENARIOS[f"tumbling_no_key_{_mode}"] = Scenario(windowed("10 seconds", keys=()), _mode)
+    SCENARIOS[f"sliding_{_mode}"] = Scenario(windowed("20 seconds", "5 seconds"), _mode)
+    SCENARIOS[f"sliding_uneven_{_mode}"] = Scenario(windowed("10 seconds", "4 seconds", keys=()), _mode)
+    SCENARIOS[f"start_offset_{_mode}"] = Scenario(windowed("10 seconds", "5 seconds", "2 seconds"), _mode)
+    SCENARIOS[f"ordered_aggregates_{_mode}"] = Scenario(ordered_in_windows, _mode)
+    SCENARIOS[f"no_delay_{_mode}"] = Scenario(windowed("10 seconds", delay="0 seconds"), _mode)
+SCENARIOS |= {
+    "no_watermark_update": Scenario(windowed("10 seconds", delay=None), "update"),
+    "no_watermark_complete": Scenario(windowed("20 seconds", "5 seconds", delay=None), "complete"),
+    "keys_update": Scenario(every_aggregate, "update", steps=KEYED),
+    "keys_complete": Scenario(every_aggregate, "complete", steps=KEYED),
+    "global_complete": Scenario(lambda raw: raw.groupBy().agg(F.count("*"), F.sum("v"), F.max("d")), "complete", steps=KEYED),
+    "global_update": Scenario(lambda raw: raw.groupBy().agg(F.count("*"), F.sum("v"), F.max("d")), "update", steps=KEYED),
+    "stateless_append": Scenario(lambda raw: raw.filter("v > 2").select("k", (F.col("v") * 2).alias("w")), "append"),
+    "watermark_alone_append": Scenario(lambda raw: watermarked(raw).select("k", "v"), "append"),
+    "filter_below_watermark_append": Scenario(
+        lambda raw: watermarked(raw)
+        .filter("k != 'c'")
+        .groupBy(F.window("ts", "10 seconds"))
+        .agg(F.sum("v").alias("v")),
+        "append",
+        steps=[*STEPS[:3], ["1000,c,1,1"], *STEPS[3:]],
+    ),
+    "event_time_key_append": Scenario(lambda raw: watermarked(raw).groupBy("ts").agg(F.sum("v").alias("v")), "append"),
+    "distinct_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).select("k", "ts"), "append"),
+    "distinct_no_watermark_append": Scenario(lambda raw: raw.dropDuplicates(["k"]).select("k"), "append"),
+    "having_update": Scenario(lambda raw: windowed("10 seconds")(raw).filter("n > 1").select("window.end", "k", "n"), "update"),
+    "no_data_batches_off_append": Scenario(
+        windowed("10 seconds"), "append", conf={"spark.sql.streaming.noDataMicroBatches.enabled": "false"}
+    ),
+    "restart_tumbling_append": Scenario(windowed("10 seconds"), "append", sink="json", restarts=(1, 3, 5)),
+    "restart_sliding_append": Scenario(windowed("20 seconds", "5 seconds"), "append", sink="json", restarts=(2, 3, 4, 6)),
+    "restart_complete": Scenario(windowed("20 seconds", "5 seconds"), "complete", restarts=(1, 2, 4)),
+    "restart_no_data_batches_off_append": Scenario(
+        windowed("20 seconds", "5 seconds"), "append", sink="json", restarts=(3, 4),
+        conf={"spark.sql.streaming.noDataMicroBatches.enabled": "false"},
+    ),
+    "available_now_append": Scenario(
+        windowed("20 seconds", "5 seconds"), "append", sink="json", trigger={"availableNow": True}, together=True,
+        options={"maxFilesPerTrigger": "1"},
+    ),
+    "available_now_each_step_append": Scenario(
+        windowed("10 seconds"), "append", sink="json", trigger={"availableNow": True}, options={"maxFilesPerTrigger": "1"}
+    ),
+    "once_each_step_append": Scenario(
+        windowed("10 seconds"), "append", sink="json", trigger={"once": True}, options={"maxFilesPerTrigger": "1"}
+    ),
+    "once_together_append": Scenario(
+        windowed("10 seconds"), "append", sink="json", trigger={"once": True}, together=True, options={"maxFilesPerTrigger": "1"}
+    ),
+    "two_files_a_batch_append": Scenario(
+        windowed("10 seconds"), "append", sink="json", trigger={"availableNow": True}, together=True,
+        options={"maxFilesPerTrigger": "2"},
+    ),
+}  # fmt: skip
+
+
+def run(spark, name: str, folder: pathlib.Path) -> list[dict]:
+    """Runs a scenario below `folder` and returns what was observed, step by step, as JSON values."""
+    scenario = SCENARIOS[name]
+    source, checkpoint, out = (folder / part for part in ("in", "checkpoint", "out"))
+    source.mkdir(parents=True)
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    for key, value in scenario.conf.items():
+        spark.conf.set(key, value)
+
+    table = f"golden_{name}"
+    raw = spark.readStream.schema(SCHEMA).options(**scenario.options).csv(str(source))
+    frame = scenario.frame(raw)
+    schema = frame.schema
+
+    def start():
+        writer = frame.writeStream.outputMode(scenario.mode).option("checkpointLocation", str(checkpoint))
+        if scenario.trigger:
+            writer = writer.trigger(**scenario.trigger)
+        if scenario.sink == "memory":
+            return writer.format("memory").queryName(table).start()
+        return writer.format("json").start(str(out))
+
+    def result():
+        if scenario.sink == "memory":
+            return [plain(row) for row in spark.table(table).collect()]
+        if not any(out.glob("part-*")):
+            return []
+        return [plain(row) for row in spark.read.schema(schema).json(str(out)).collect()]
+
+    observed, query, before, seen = [], None, [], -1
+    try:
+        steps = [sum(scenario.steps, [])] if scenario.together else scenario.steps
+        for number, step in enumerate(steps):
+            if query and (number in scenario.restarts or scenario.trigger):
+                query.stop()
+                query = None
+            if scenario.together:
+                for i, lines in enumerate(scenario.steps):
+                    _put(source, i, lines)
+            else:
+                _put(source, number, step)
+            query = query or start()
+            if scenario.trigger:
+                assert query.awaitTermination(120)
+            else:
+                query.processAllAvailable()
+            after = result()
+            batches = [json.loads(p.json) for p in query.recentProgress]
+            batches = [b for b in batches if "addBatch" in b["durationMs"] and b["batchId"] > seen]
+            seen = max([seen, *(b["batchId"] for b in batches)])
+            added = after if scenario.mode == "complete" else _minus(after, before)
+            observed.append({"rows": sorted(added, key=_order), "batches": [_batch(b, checkpoint) for b in batches]})
+            before = after
+    finally:
+        if query:
+            query.stop()
+        for key in scenario.conf:
+            spark.conf.unset(key)
+    return observed
+
+
+def _put(folder: pathlib.Path, number: int, lines: list[str]) -> None:
+    aside = folder / f".{number}"
+    aside.write_text("".join(line + "\n" for line in lines))
+    stamp = aside.stat().st_mtime_ns + number * 5_000_000
+    os.utime(aside, ns=(stamp, stamp))
+    aside.rename(folder / f"{number}.csv")
+
+
+def _batch(progress: dict, checkpoint: pathlib.Path) -> dict:
+    """Of a batch, what does not depend on the machine."""
+    number = progress["batchId"]
+    counts = ("numRowsTotal", "numRowsUpdated", "numRowsRemoved", "numRowsDroppedByWatermark")
+    offsets = (checkpoint / "offsets" / str(number)).read_text().splitlines()
+    commit = (checkpoint / "commits" / str(number)).read_text().splitlines()
+    return {
+        "batchId": number,
+        "eventTime": progress["eventTime"],
+        "sources": [{key: s[key] for key in ("startOffset", "endOffset", "numInputRows")} for s in progress["sources"]],
+        "state": [{key: s[key] for key in ("operatorName", *counts)} for s in progress["stateOperators"]],
+        "numOutputRows": progress["sink"].get("numOutputRows"),
+        "batchWatermarkMs": json.loads(offsets[1])["batchWatermarkMs"],
+        "offsets": offsets[2:],
+        "nextBatchWatermarkMs": json.loads(commit[1])["nextBatchWatermarkMs"],
+    }
+
+
+def plain(value):
+    """A row as a JSON value."""
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return f"decimal {value}"
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return f"float {value}"
+    return value
+
+
+def _order(row) -> str:
+    def rough(value):
+        if isinstance(value, float):
+            return f"{value:.6e}"
+        if isinstance(value, list):
+            return [rough(v) for v in value]
+        return str(value)
+
+    return str(rough(row))
+
+
+def _minus(after: list, before: list) -> list:
+    rest = list(after)
+    for row in before:
+        rest.remove(row)
+    return rest

@@ -1,0 +1,52 @@
+"""Every scenario recorded from Apache Spark, replayed: the same rows in the same steps, the same batches."""
+
+import json
+import math
+import pathlib
+import sys
+import time
+
+import pytest
+
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
+sys.path.insert(0, str(GOLDEN))
+import scenarios  # noqa: E402
+
+RECORDINGS = GOLDEN / "streaming"
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    """The client turns timestamps into local time."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def same(ours, theirs) -> bool:
+    """Exact, floats within 1e-12 relative."""
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs))
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-12)
+    return type(ours) is type(theirs) and ours == theirs
+
+
+@pytest.mark.parametrize("name", scenarios.SCENARIOS)
+def test_scenario(spark, tmp_path, name):
+    recording = json.loads((RECORDINGS / f"{name}.json").read_text())["steps"]
+    observed = json.loads(json.dumps(scenarios.run(spark, name, tmp_path)))
+    for number, (ours, theirs) in enumerate(zip(observed, recording, strict=True)):
+        where = f"step {number}"
+        assert len(ours["rows"]) == len(theirs["rows"]) and same(ours["rows"], theirs["rows"]), (
+            f"{where}: rows differ\n  ours:  {ours['rows']}\n  spark: {theirs['rows']}"
+        )
+        for mine, spark_s in zip(ours["batches"], theirs["batches"]):
+            assert mine == spark_s, f"{where}, batch {spark_s['batchId']}"
+        assert len(ours["batches"]) == len(theirs["batches"]), where
+
+
+def test_every_recording_has_a_scenario():
+    assert {path.stem for path in RECORDINGS.glob("*.json")} == set(scenarios.SCENARIOS)
