@@ -2,4 +2,5 @@
 
 mod collect;
 
+pub(crate) use collect::read_ahead;
 pub use collect::{BatchResult, execute};

@@ -133,6 +133,8 @@ conditions! {
     "INCOMPATIBLE_COLUMN_TYPE" "42825" Analysis "<operator> can only be performed on tables with compatible column types. The <columnOrdinalNumber> column of the <tableOrdinalNumber> table is <dataType1> type which is not compatible with <dataType2> at the same column of the first table.<hint>.";
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: Fail to recognize <pattern> pattern in the DateTimeFormatter. 1) You can set <config> to \"LEGACY\" to restore the behavior before Spark 3.0. 2) You can form a valid datetime pattern with the guide from '<docroot>/sql-ref-datetime-pattern.html'.";
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: All week-based patterns are unsupported since Spark 3.0, detected week-based character: <c>. Please use the SQL function EXTRACT instead.";
+    "INCORRECT_END_OFFSET" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but it's <endSeconds> now.";
+    "INCORRECT_RAMP_UP_RATE" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but 'rampUpTimeSeconds' is <rampUpTimeSeconds>.";
     "INTERNAL_ERROR" "XX000" Spark "<message>";
     "INVALID_ARTIFACT_PATH" "22023" Spark "Artifact with name <name> is invalid. The name must be a relative path and cannot reference parent/sibling/nephew directories.";
     "INVALID_ATTRIBUTE_NAME_SYNTAX" "42601" Analysis "Syntax error in the attribute name: <name>. Check that backticks appear in pairs, a quoted string is a complete name part and use a backtick only inside quoted name parts.";
@@ -202,6 +204,8 @@ conditions! {
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write commit log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.OFFSET_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write offset log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";
     "STREAMING_CHECKPOINT_MISSING_METADATA_FILE" "42K03" Spark "Checkpoint location <checkpointLocation> is in an inconsistent state: the metadata file is missing but offset and/or commit logs contain data. Please restore the metadata file or create a new checkpoint directory.";
+    "STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported in Data Source <className>.";
+    "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported for <operation> on streaming DataFrames/DataSets.";
     "STREAM_FAILED" "XXKST" StreamingQuery "Query [id = <id>, runId = <runId>] terminated with exception: <message>";
     "TABLE_OR_VIEW_NOT_FOUND" "42P01" Analysis "The table or view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch path: <searchPath>.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.";
     "TASK_WRITE_FAILED" "58030" Spark "Task failed while writing rows to <path>.";
@@ -218,6 +222,9 @@ conditions! {
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
+    "_LEGACY_ERROR_TEMP_1298" "XXKST" Analysis "checkpointLocation must be specified either through option(\"checkpointLocation\", ...) or SparkSession.conf.set(\"spark.sql.streaming.checkpointLocation\", ...).";
+    "_LEGACY_ERROR_TEMP_1299" "XXKST" Analysis "This query does not support recovering from checkpoint location. Delete <location> to start over.";
+    "_LEGACY_ERROR_TEMP_3102" "XXKST" Analysis "<msg>";
     "_LEGACY_ERROR_TEMP_3241" "22023" IllegalArgument "<msg>";
     "_LEGACY_ERROR_TEMP_REQUIREMENT" "42000" IllegalArgument "requirement failed: <message>";
 }

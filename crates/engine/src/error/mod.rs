@@ -111,6 +111,10 @@ impl SparkError {
 impl fmt::Display for SparkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { condition, params, .. } = &*self.inner;
+        // Conditions that never got a name: Spark shows their text alone.
+        if condition.class.starts_with("_LEGACY_ERROR_") {
+            return f.write_str(&condition.render(params));
+        }
         write!(f, "[{}] {} SQLSTATE: {}", condition.class, condition.render(params), condition.sql_state)
     }
 }

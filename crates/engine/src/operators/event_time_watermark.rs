@@ -43,7 +43,10 @@ impl EventTimeWatermarkExec {
     ///
     /// # Errors
     /// Internal ones: a missing input or column.
-    pub fn plan(node: &EventTimeWatermark, inputs: &[Arc<dyn ExecutionPlan>]) -> Result<Arc<dyn ExecutionPlan>> {
+    pub fn plan(
+        node: &EventTimeWatermark,
+        inputs: &[Arc<dyn ExecutionPlan>],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let [input] = inputs else {
             return Err(internal_datafusion_err!("watermark with {} inputs", inputs.len()));
         };
@@ -129,7 +132,10 @@ impl ExecutionPlan for EventTimeWatermarkExec {
         Ok(Arc::new(Self { input, properties, ..self.as_ref().clone() }))
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 

@@ -23,8 +23,8 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-        expr::ScalarFunction,
+        ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        Volatility, expr::ScalarFunction,
     },
 };
 
@@ -87,7 +87,9 @@ fn bind(plan: LogicalPlan, value: &Expr) -> Result<LogicalPlan> {
 
 fn is_unbound(expr: &Expr) -> bool {
     let Expr::ScalarFunction(call) = expr else { return false };
-    (call.func.inner().as_ref() as &dyn Any).downcast_ref::<BatchTimestamp>().is_some_and(|t| t.cell.is_none())
+    (call.func.inner().as_ref() as &dyn Any)
+        .downcast_ref::<BatchTimestamp>()
+        .is_some_and(|t| t.cell.is_none())
 }
 
 /// The function behind the marker; volatile, so that no rule folds it.
@@ -174,7 +176,11 @@ mod tests {
     fn a_literal_replaces_every_marker_and_keeps_the_schema() {
         let bound = bind_literal(plan(), 5_000_000).unwrap();
         assert_eq!(bound.schema(), plan().schema());
-        assert!(!bound.display_indent().to_string().contains("current_timestamp"), "{}", bound.display_indent());
+        assert!(
+            !bound.display_indent().to_string().contains("current_timestamp"),
+            "{}",
+            bound.display_indent()
+        );
     }
 
     #[test]

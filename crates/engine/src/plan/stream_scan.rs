@@ -12,7 +12,7 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 
-use crate::{SparkError, source::SourceSpec};
+use crate::source::SourceSpec;
 
 /// A streaming read inside a logical plan.
 ///
@@ -54,6 +54,6 @@ impl TableProvider for StreamScan {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Err(SparkError::new("UNSUPPORTED_STREAMING_OPERATOR_WITHOUT_START").with("format", self.spec.format.clone()).into())
+        Err(crate::query::planner::without_start().into())
     }
 }

@@ -143,7 +143,8 @@ impl UserDefinedLogicalNodeCore for EventTimeWatermark {
             Some(Expr::Column(column)) => column,
             _ => self.column.clone(),
         };
-        let input = inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("watermark without input"))?;
+        let input =
+            inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("watermark without input"))?;
         Self::try_new(Arc::new(input), column, self.delay_ms, self.ordinal)
     }
 

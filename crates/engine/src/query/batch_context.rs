@@ -67,13 +67,18 @@ impl BatchContext {
     /// # Errors
     /// An internal error when the plan is executed outside a streaming query.
     pub fn of(task: &TaskContext) -> Result<Arc<Self>> {
-        task.session_config()
-            .get_extension::<Self>()
-            .ok_or_else(|| SparkError::internal("a streaming operator was executed outside a streaming query"))
+        task.session_config().get_extension::<Self>().ok_or_else(|| {
+            SparkError::internal("a streaming operator was executed outside a streaming query")
+        })
     }
 }
 
 impl BatchInput {
+    /// Rows read so far.
+    pub fn rows(&self) -> i64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
     /// Counts rows as read.
     pub fn add_rows(&self, rows: usize) {
         self.rows.fetch_add(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);

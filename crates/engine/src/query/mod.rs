@@ -2,6 +2,31 @@
 
 mod batch_context;
 mod batch_id;
+mod conf;
+mod environment;
+mod exception;
+mod execution;
+mod listener;
+mod manager;
+mod micro_batch;
+pub mod planner;
+mod progress;
+mod recovery;
+mod reporter;
+mod spec;
+mod status;
+mod streaming_query;
+mod trigger;
 
 pub use batch_context::{BatchContext, BatchInput, EventTimeRange, EventTimeStats};
 pub use batch_id::BatchId;
+pub use conf::QueryConf;
+pub use environment::QueryEnvironment;
+pub use listener::StreamingQueryEvent;
+pub use manager::StreamingQueryManager;
+pub use planner::StateLocation;
+pub use progress::{SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
+pub use spec::{QuerySpec, SinkContext, SinkFactory};
+pub use status::StreamingQueryStatus;
+pub use streaming_query::StreamingQuery;
+pub use trigger::Trigger;

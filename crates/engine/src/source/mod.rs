@@ -2,14 +2,18 @@
 
 pub mod file;
 mod offset;
+mod rate;
+mod rate_micro_batch;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 
-use crate::{Result, format::Options};
+use crate::{Result, SparkError, checkpoint::StorageRef, format::Options, time::{Clock, Zone}};
 pub use offset::Offset;
+pub use rate::{RateSource, rate_schema};
+pub use rate_micro_batch::RateMicroBatchSource;
 
 /// What a streaming read asks for, before the query runs: Spark's
 /// `readStream.format(..).schema(..).option(..).load(path)`.
@@ -23,6 +27,39 @@ pub struct SourceSpec {
     pub options: Options,
     /// Paths as given (relative ones already made absolute, globs kept).
     pub paths: Vec<String>,
+}
+
+/// Makes the running source of a streaming read.
+///
+/// `log` is its directory in the checkpoint (`sources/<i>`); `zone` the session time zone.
+///
+/// # Errors
+/// `DATA_SOURCE_NOT_FOUND` for a format nobody knows; whatever the source finds wrong with
+/// its options, paths or log.
+pub fn create(
+    spec: &SourceSpec,
+    log: &Path,
+    storage: StorageRef,
+    clock: Arc<dyn Clock>,
+    zone: &str,
+) -> Result<Arc<dyn Source>> {
+    match spec.format.as_str() {
+        "rate" => Ok(Arc::new(RateSource::new(spec, log, storage, clock)?)),
+        "rate-micro-batch" => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            Ok(Arc::new(RateMicroBatchSource::new(spec, i64::try_from(cores).unwrap_or(1))?))
+        }
+        "csv" | "json" | "parquet" | "text" => {
+            let zone = Zone::parse(zone).unwrap_or(Zone::UTC);
+            Ok(Arc::new(file::FileSource::new(spec, log, storage, clock, zone)?))
+        }
+        other => Err(SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", other)),
+    }
+}
+
+/// An option that Spark refuses with a plain `IllegalArgumentException`.
+fn option_error(message: String) -> SparkError {
+    SparkError::new("_LEGACY_ERROR_TEMP_3241").with("msg", message)
 }
 
 /// How much one batch may take.

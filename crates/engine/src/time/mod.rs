@@ -2,10 +2,12 @@
 
 mod clock;
 mod instant;
+mod watermark;
 mod window;
 mod zone;
 
 pub use clock::{Clock, SystemClock};
 pub use instant::Millis;
+pub use watermark::{WatermarkPolicy, WatermarkTracker};
 pub use window::WindowSpec;
 pub use zone::Zone;

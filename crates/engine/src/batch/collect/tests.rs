@@ -28,7 +28,13 @@ fn table(partitions: usize, rows: i64) -> LogicalPlanBuilder {
     let batches = (0..partitions as i64).map(|p| {
         let values: Vec<i64> = (p * rows..(p + 1) * rows).collect();
         let times = TimestampMicrosecondArray::from(values.clone()).with_timezone("UTC");
-        vec![RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(values)), Arc::new(times)]).unwrap()]
+        vec![
+            RecordBatch::try_new(
+                Arc::clone(&schema),
+                vec![Arc::new(Int64Array::from(values)), Arc::new(times)],
+            )
+            .unwrap(),
+        ]
     });
     let provider = MemTable::try_new(Arc::clone(&schema), batches.collect()).unwrap();
     LogicalPlanBuilder::scan("t", provider_as_source(Arc::new(provider)), None).unwrap()
@@ -41,9 +47,13 @@ async fn run(plan: LogicalPlan) -> Vec<RecordBatch> {
 
 #[tokio::test]
 async fn partitions_come_out_in_order() {
-    let plan = table(4, 1000).filter(col("#1").gt_eq(datafusion::prelude::lit(0_i64))).unwrap().build().unwrap();
-    let seen: Vec<i64> =
-        run(plan).await.iter().flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    let plan =
+        table(4, 1000).filter(col("#1").gt_eq(datafusion::prelude::lit(0_i64))).unwrap().build().unwrap();
+    let seen: Vec<i64> = run(plan)
+        .await
+        .iter()
+        .flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec())
+        .collect();
     assert_eq!(seen, (0..4000).collect::<Vec<i64>>());
 }
 

@@ -1,0 +1,171 @@
+//! `StreamScanExec`: the leaf that hands out this batch's rows of one source.
+//!
+//! The node is made once per run and holds no data: what to read comes from the
+//! [`BatchContext`] at every execution, so it can be executed again and again. It has one
+//! partition. A small batch is read in place; a large one is read ahead on other tasks,
+//! piece by piece, and handed out in the source's order: the rows and their order do not
+//! depend on the number of cores.
+
+use std::{fmt, sync::Arc};
+
+use datafusion::{
+    arrow::{
+        array::{RecordBatch, RecordBatchOptions},
+        datatypes::SchemaRef,
+    },
+    common::{Result, internal_datafusion_err, tree_node::TreeNodeRecursion},
+    execution::{SendableRecordBatchStream, TaskContext},
+    physical_expr::{EquivalenceProperties, Partitioning},
+    physical_plan::{
+        DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
+        execution_plan::{Boundedness, EmissionType, SchedulingType},
+        stream::RecordBatchStreamAdapter,
+    },
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    batch::read_ahead,
+    query::{BatchContext, BatchInput},
+    source::Split,
+};
+
+/// Below this many bytes a batch is read in place.
+const SMALL_BATCH: u64 = 512 * 1024;
+
+/// Reads scan number `ordinal` of a streaming query.
+#[derive(Debug)]
+pub struct StreamScanExec {
+    ordinal: usize,
+    name: String,
+    projection: Vec<usize>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+impl StreamScanExec {
+    /// A scan of the columns `projection` of a source with columns `schema`; `name` is
+    /// shown in plans.
+    ///
+    /// # Errors
+    /// Internal: a projected column does not exist.
+    pub fn try_new(
+        ordinal: usize,
+        name: &str,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Self> {
+        let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let schema: SchemaRef = Arc::new(schema.project(&projection)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Ok(Self { ordinal, name: name.to_string(), projection, schema, properties: Arc::new(properties) })
+    }
+
+    /// Which scan of the query this is, counted left to right.
+    pub fn ordinal(&self) -> usize {
+        self.ordinal
+    }
+}
+
+impl DisplayAs for StreamScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        write!(f, "StreamScanExec: {}, source={}, columns=[{}]", self.name, self.ordinal, names.join(", "))
+    }
+}
+
+impl ExecutionPlan for StreamScanExec {
+    fn name(&self) -> &str {
+        "StreamScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, _partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let context = BatchContext::of(&task)?;
+        let ordinal = self.ordinal;
+        let input = context
+            .inputs
+            .get(ordinal)
+            .ok_or_else(|| internal_datafusion_err!("no input {ordinal} in this batch"))?;
+        let ahead = pieces_ahead(input);
+        let projection: Arc<[usize]> = self.projection.clone().into();
+        let opened = stream::iter(input.splits.clone())
+            .map(move |split| open(split, Arc::clone(&projection), ahead > 1));
+        let schema = Arc::clone(&self.schema);
+        let of = Arc::clone(&schema);
+        let rows = opened.buffered(ahead).try_flatten().map(move |batch| {
+            let batch = batch?;
+            if let Some(input) = context.inputs.get(ordinal) {
+                input.add_rows(batch.num_rows());
+            }
+            with_schema(batch, &of)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+}
+
+/// How many pieces are open at once.
+fn pieces_ahead(input: &BatchInput) -> usize {
+    let bytes: u64 = input.splits.iter().map(|s| s.size_hint()).sum();
+    if bytes < SMALL_BATCH || input.splits.len() < 2 {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}
+
+async fn open(
+    split: Arc<dyn Split>,
+    projection: Arc<[usize]>,
+    ahead: bool,
+) -> Result<SendableRecordBatchStream> {
+    let rows = split.open(&projection).await?;
+    Ok(if ahead { read_ahead(rows) } else { rows })
+}
+
+/// The same columns under the schema the plan was made with.
+fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    if Arc::ptr_eq(batch.schema_ref(), schema) {
+        return Ok(batch);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
+}

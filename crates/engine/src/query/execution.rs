@@ -1,0 +1,235 @@
+//! The life of one run: triggers, one after the other, until it is stopped or fails.
+//!
+//! Steps of a trigger and their order are Spark's; see [`super::micro_batch`] for a batch.
+//! Where Spark polls for data every 10 ms the run sleeps until a source has something.
+
+use std::{sync::Arc, time::Duration};
+
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::{FutureExt, future::select_all};
+
+use super::{
+    QueryConf, QueryEnvironment, Trigger, micro_batch::Batch, planner::Template, recovery,
+    reporter::Reporter, streaming_query::Run,
+};
+use crate::{
+    Result, SparkError,
+    checkpoint::{Checkpoint, storage::blocking},
+    sink::{OutputMode, Sink},
+    source::{self, Source},
+    time::{Millis, WatermarkPolicy, WatermarkTracker},
+};
+
+/// Everything a run starts from.
+pub(crate) struct Setup {
+    pub run: Arc<Run>,
+    pub environment: Arc<QueryEnvironment>,
+    pub checkpoint: Arc<Checkpoint>,
+    pub template: Template,
+    pub sink: Arc<dyn Sink>,
+    pub output: SchemaRef,
+    pub output_mode: OutputMode,
+    pub trigger: Trigger,
+    pub conf: QueryConf,
+    pub session_zone: String,
+}
+
+/// Why a run leaves its loop early.
+#[derive(Debug)]
+pub(crate) enum Interrupt {
+    /// Somebody asked.
+    Stopped,
+    /// Something went wrong.
+    Failed(SparkError),
+}
+
+impl From<SparkError> for Interrupt {
+    fn from(error: SparkError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Result of something that a stop may interrupt.
+pub(crate) type Step<T> = Result<T, Interrupt>;
+
+/// A run on its way.
+pub(crate) struct Execution {
+    pub run: Arc<Run>,
+    pub environment: Arc<QueryEnvironment>,
+    pub checkpoint: Arc<Checkpoint>,
+    pub template: Template,
+    pub sink: Arc<dyn Sink>,
+    pub output: SchemaRef,
+    pub output_mode: OutputMode,
+    pub trigger: Trigger,
+    pub conf: QueryConf,
+    pub sources: Vec<Arc<dyn Source>>,
+    pub tracker: WatermarkTracker,
+    pub batch: Batch,
+    /// Eviction watermark of the last batch executed in this run.
+    pub last_executed: Option<Millis>,
+    pub reporter: Reporter,
+}
+
+impl Execution {
+    /// Makes the sources and finds out where to continue.
+    pub async fn start(setup: Setup) -> Result<Self> {
+        let Setup {
+            run,
+            environment,
+            checkpoint,
+            template,
+            sink,
+            output,
+            output_mode,
+            trigger,
+            mut conf,
+            session_zone,
+        } = setup;
+        run.message("Initializing sources");
+        run.set_plans(template.plans.clone());
+        let mut sources = Vec::with_capacity(template.scans.len());
+        for (ordinal, spec) in template.scans.iter().enumerate() {
+            let (spec, dir, zone) = (spec.clone(), checkpoint.source_dir(ordinal), session_zone.clone());
+            let (storage, clock) = (environment.storage.clone(), Arc::clone(&environment.clock));
+            sources.push(blocking(move || source::create(&spec, &dir, storage, clock, &zone)).await?);
+        }
+        let recovered = {
+            let checkpoint = Arc::clone(&checkpoint);
+            blocking(move || checkpoint.restart()).await?
+        };
+        let (batch, watermark) = recovery::resume(recovered, sources.len(), &mut conf)?;
+        let policy = WatermarkPolicy::parse(conf.watermark_policy())?;
+        let mut tracker = WatermarkTracker::new(policy, template.watermark_delays_ms.clone());
+        tracker.restore(watermark);
+        for operator in &template.stateful {
+            operator.load(batch.id).await?;
+        }
+        if trigger == Trigger::AvailableNow {
+            for source in &sources {
+                source.prepare_available_now().await?;
+            }
+        }
+        let reporter = Reporter::new(Arc::clone(&run), conf.idle_interval_ms());
+        Ok(Self {
+            run,
+            environment,
+            checkpoint,
+            template,
+            sink,
+            output,
+            output_mode,
+            trigger,
+            conf,
+            sources,
+            tracker,
+            batch,
+            last_executed: None,
+            reporter,
+        })
+    }
+
+    /// Runs triggers until the trigger says that is all, or somebody stops the run.
+    pub async fn run(mut self) -> Result<()> {
+        loop {
+            let began = self.run.now();
+            let ran = match self.trigger().await {
+                Ok(ran) => ran,
+                Err(Interrupt::Stopped) => return Ok(()),
+                Err(Interrupt::Failed(error)) => return Err(error),
+            };
+            let wait = match self.trigger {
+                Trigger::Once => return Ok(()),
+                Trigger::AvailableNow if !ran => return Ok(()),
+                Trigger::ProcessingTime(0) if !ran => self.wait_for_data().await,
+                Trigger::ProcessingTime(interval) if interval > 0 => self.wait_for_trigger(began).await,
+                _ => self.stopped(),
+            };
+            if wait.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One trigger: builds the next batch if there is anything to do, and runs it.
+    async fn trigger(&mut self) -> Step<bool> {
+        self.stopped()?;
+        let asked = self.run.requested_checks();
+        self.reporter.start_trigger();
+        let began = self.run.clock.monotonic();
+        if !self.batch.constructed {
+            self.batch.constructed = self.construct_next_batch().await?;
+        }
+        let has_new_data = self.batch.has_new_data();
+        self.run.set_data_available(has_new_data);
+        let constructed = self.batch.constructed;
+        let outcome = if constructed {
+            self.run.message(if has_new_data {
+                "Processing new data"
+            } else {
+                "No new data but cleaning up state"
+            });
+            Some(self.run_batch().await?)
+        } else {
+            self.run.message("Waiting for data to arrive");
+            None
+        };
+        self.reporter.took("triggerExecution", self.run.clock.monotonic().saturating_sub(began));
+        match outcome {
+            Some(outcome) => {
+                self.report(outcome, has_new_data);
+                self.batch.advance();
+            }
+            None => {
+                self.report_nothing();
+                self.run.checked(asked);
+            }
+        }
+        Ok(constructed)
+    }
+
+    /// Fails when a stop was asked for.
+    pub fn stopped(&self) -> Step<()> {
+        if *self.run.stop.borrow() { Err(Interrupt::Stopped) } else { Ok(()) }
+    }
+
+    /// Completes when a stop is asked for.
+    pub async fn until_stopped(run: &Run) {
+        let mut stop = run.stop.subscribe();
+        // The sender lives in `run`: this ends only with a stop.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Sleeps until a source has news, somebody wants a look, or an idle event is due.
+    async fn wait_for_data(&self) -> Step<()> {
+        let idle = self.run.clock.sleep(self.reporter.until_idle());
+        let news = async {
+            if self.sources.is_empty() {
+                futures::future::pending::<()>().await;
+            }
+            select_all(self.sources.iter().map(|s| s.changed().boxed())).await;
+        };
+        tokio::select! {
+            () = Self::until_stopped(&self.run) => Err(Interrupt::Stopped),
+            () = self.run.wake.notified() => Ok(()),
+            () = news => Ok(()),
+            () = idle => Ok(()),
+        }
+    }
+
+    /// Sleeps until the trigger after the one that began at `began` is due.
+    async fn wait_for_trigger(&self, began: Millis) -> Step<()> {
+        self.run.message("Waiting for next trigger");
+        let due = self.trigger.next(began);
+        loop {
+            let left = u64::try_from(due.0.saturating_sub(self.run.now().0)).unwrap_or(0);
+            if left == 0 {
+                return self.stopped();
+            }
+            tokio::select! {
+                () = Self::until_stopped(&self.run) => return Err(Interrupt::Stopped),
+                () = self.run.clock.sleep(Duration::from_millis(left)) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! From a translated plan to what a run executes batch after batch.
+//!
+//! A query is checked, rewritten, optimised and physically planned once per run into a
+//! [`Template`]; each batch gets its own executable tree from [`Template::instantiate`].
+//! Sources, watermarks and stateful operators are numbered left to right in the plan as
+//! translated: their directories in the checkpoint go by these numbers.
+
+mod instantiate;
+mod reexecution;
+mod rewrite;
+mod unsupported;
+
+use std::{path::PathBuf, sync::Arc};
+
+use datafusion::{
+    datasource::source_as_provider,
+    logical_expr::LogicalPlan,
+    physical_plan::{ExecutionPlan, displayable},
+};
+
+use super::{QueryEnvironment, QuerySpec, streaming_query::Plans};
+use crate::{
+    Result,
+    checkpoint::StorageRef,
+    operators::StatefulOperator,
+    plan::{BatchTimestampCell, StreamScan},
+    session::session_state,
+    source::SourceSpec,
+};
+
+pub use unsupported::check_batch;
+pub(crate) use unsupported::without_start;
+
+/// Where stateful operators keep their state; a `SessionConfig` extension at planning.
+#[derive(Debug, Clone)]
+pub struct StateLocation {
+    /// Where the bytes go.
+    pub storage: StorageRef,
+    /// `<checkpoint>/state`; operator `i` owns the directory `i` below it.
+    pub root: PathBuf,
+}
+
+/// A planned query.
+#[derive(Debug)]
+pub(crate) struct Template {
+    plan: Arc<dyn ExecutionPlan>,
+    /// By scan ordinal.
+    pub scans: Vec<SourceSpec>,
+    /// Delays in milliseconds by watermark ordinal.
+    pub watermark_delays_ms: Vec<i64>,
+    /// Stateful operators, root first, as progress lists them.
+    pub stateful: Vec<Arc<dyn StatefulOperator>>,
+    /// `batchTimestampMs` as expressions see it.
+    pub timestamp: BatchTimestampCell,
+    /// Rendered plans for `explain`.
+    pub plans: Plans,
+}
+
+/// Checks and plans a query whose checkpoint is going to be in `checkpoint`.
+///
+/// # Errors
+/// Spark's analysis errors for illegal plans; `UNSUPPORTED_FEATURE.MILLSTREAM` for what
+/// this build cannot run yet. Nothing has been written.
+pub(crate) async fn plan(
+    spec: &QuerySpec,
+    environment: &QueryEnvironment,
+    state: StateLocation,
+) -> Result<Template> {
+    unsupported::check(&spec.plan, spec.output_mode, &spec.conf)?;
+    let timestamp = BatchTimestampCell::default();
+    let bound = timestamp.bind(spec.plan.clone())?;
+    let rewritten = rewrite::rewrite(bound, spec.output_mode)?;
+
+    let mut session = session_state(1, Arc::clone(&environment.runtime));
+    session.config_mut().set_extension(Arc::new(state));
+    let optimized = session.optimize(&rewritten.plan)?;
+    let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;
+    let physical = instantiate::stream_as_probe_side(physical)?;
+    reexecution::check(&physical)?;
+
+    let shown = displayable(physical.as_ref()).indent(false).to_string();
+    let plans = Plans {
+        simple: format!("== Physical Plan ==\n{shown}"),
+        extended: format!(
+            "== Parsed Logical Plan ==\n{parsed}\n\n== Analyzed Logical Plan ==\n{analyzed}\n\n\
+             == Optimized Logical Plan ==\n{optimized}\n\n== Physical Plan ==\n{shown}",
+            parsed = spec.plan.display_indent(),
+            analyzed = rewritten.plan.display_indent(),
+            optimized = optimized.display_indent(),
+        ),
+    };
+    Ok(Template {
+        stateful: instantiate::stateful_operators(&physical),
+        plan: physical,
+        scans: rewritten.scans,
+        watermark_delays_ms: rewritten.watermark_delays_ms,
+        timestamp,
+        plans,
+    })
+}
+
+/// The streaming read behind a leaf, if it is one.
+fn stream_scan(plan: &LogicalPlan) -> Option<SourceSpec> {
+    let LogicalPlan::TableScan(scan) = plan else { return None };
+    let provider = source_as_provider(&scan.source).ok()?;
+    provider.downcast_ref::<StreamScan>().map(|s| s.spec().clone())
+}
+
+/// Whether a plan reads a stream.
+pub(crate) fn is_streaming(plan: &LogicalPlan) -> bool {
+    stream_scan(plan).is_some() || plan.inputs().into_iter().any(is_streaming)
+}

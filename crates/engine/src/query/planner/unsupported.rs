@@ -1,0 +1,237 @@
+//! Spark's `UnsupportedOperationChecker`: which plans a stream can run, by output mode.
+//!
+//! Texts are Spark 4.3's, recorded in `tests/golden/streaming`.
+
+use datafusion::{
+    common::JoinType,
+    logical_expr::{Aggregate, Distinct, Expr, Extension, Join, LogicalPlan},
+};
+
+use super::is_streaming;
+use crate::{
+    Result, SparkError,
+    plan::{EventTimeWatermark, watermark_delay},
+    query::QueryConf,
+    sink::OutputMode,
+};
+
+/// Refuses a batch query that reads a stream.
+///
+/// # Errors
+/// Spark's, telling to use `writeStream.start()`.
+pub fn check_batch(plan: &LogicalPlan) -> Result<()> {
+    if is_streaming(plan) { Err(without_start()) } else { Ok(()) }
+}
+
+/// The error of a batch query that reads a stream.
+pub(crate) fn without_start() -> SparkError {
+    illegal(
+        "Queries with streaming sources must be executed with writeStream.start(), or from a streaming table or \
+         flow definition within a Spark Declarative Pipeline.",
+    )
+}
+
+/// Refuses what Spark refuses, and what this build cannot run.
+pub(super) fn check(plan: &LogicalPlan, mode: OutputMode, conf: &QueryConf) -> Result<()> {
+    if !is_streaming(plan) {
+        return Err(illegal("Queries without streaming sources cannot be executed with writeStream.start()"));
+    }
+    let mut aggregates = Vec::new();
+    streaming_aggregates(plan, &mut aggregates);
+    if conf.unsupported_operation_check() {
+        check_mode(&aggregates, mode)?;
+        check_node(plan, mode, !aggregates.is_empty())?;
+    }
+    if aggregates.len() > 1 {
+        return Err(SparkError::unsupported("more than one aggregation in a streaming query"));
+    }
+    check_supported(plan, mode)
+}
+
+fn streaming_aggregates<'a>(plan: &'a LogicalPlan, found: &mut Vec<&'a Aggregate>) {
+    if let LogicalPlan::Aggregate(aggregate) = plan
+        && is_streaming(&aggregate.input)
+    {
+        found.push(aggregate);
+    }
+    for input in plan.inputs() {
+        streaming_aggregates(input, found);
+    }
+}
+
+fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
+    if aggregates.len() > 1 && mode != OutputMode::Append {
+        return Err(illegal(GLOBAL_WATERMARK));
+    }
+    let unsupported = |operation: &str| {
+        Err(SparkError::new("STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION")
+            .with("outputMode", mode.to_string().to_lowercase())
+            .with("operation", operation))
+    };
+    match mode {
+        OutputMode::Append => {
+            for aggregate in aggregates {
+                let keys = aggregate.schema.fields().iter().take(aggregate.group_expr.len());
+                if !keys.into_iter().any(|key| watermark_delay(key).is_some()) {
+                    return unsupported("streaming aggregations without watermark");
+                }
+            }
+            Ok(())
+        }
+        OutputMode::Complete if aggregates.is_empty() => unsupported("no streaming aggregations"),
+        _ => Ok(()),
+    }
+}
+
+const GLOBAL_WATERMARK: &str = "Detected pattern of possible 'correctness' issue due to global watermark. The \
+    query contains stateful operation which can emit rows older than the current watermark plus allowed late record \
+    delay, which are \"late rows\" in downstream stateful operations and these rows can be discarded. Please refer \
+    the programming guide doc for more details. If you understand the possible risk of correctness issue and still \
+    need to run the query, you can disable this check by setting the config \
+    `spark.sql.streaming.statefulOperator.checkCorrectness.enabled` to false.";
+
+/// Walks bottom-up, so that the lowest offence is named, as in Spark.
+fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<()> {
+    for input in plan.inputs() {
+        check_node(input, mode, aggregated)?;
+    }
+    match plan {
+        LogicalPlan::Aggregate(aggregate) if is_streaming(&aggregate.input) => {
+            if aggregate.aggr_expr.iter().any(is_distinct) {
+                return Err(illegal(
+                    "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider using \
+                     approx_count_distinct() instead.",
+                ));
+            }
+        }
+        LogicalPlan::Sort(sort)
+            if is_streaming(&sort.input) && !(aggregated && mode == OutputMode::Complete) =>
+        {
+            return Err(illegal(
+                "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated \
+                 DataFrame/Dataset in Complete output mode",
+            ));
+        }
+        LogicalPlan::Limit(limit) if is_streaming(&limit.input) && mode == OutputMode::Update => {
+            return Err(illegal(
+                "Limits are not supported on streaming DataFrames/Datasets in Update output mode",
+            ));
+        }
+        LogicalPlan::Union(union) => {
+            let streaming = union.inputs.iter().filter(|input| is_streaming(input)).count();
+            if streaming != 0 && streaming != union.inputs.len() {
+                return Err(illegal(
+                    "Union between streaming and batch DataFrames/Datasets is not supported",
+                ));
+            }
+        }
+        LogicalPlan::Window(window) if is_streaming(&window.input) => {
+            let names: Vec<String> = window.window_expr.iter().map(ToString::to_string).collect();
+            return Err(SparkError::new("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING")
+                .with("windowFunc", names.join(","))
+                .with("columnName", String::new())
+                .with("windowSpec", String::new()));
+        }
+        LogicalPlan::Join(join) => check_join(join)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn is_distinct(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_distinct(&alias.expr),
+        Expr::AggregateFunction(call) => call.params.distinct,
+        _ => false,
+    }
+}
+
+fn check_join(join: &Join) -> Result<()> {
+    let (left, right) = (is_streaming(&join.left), is_streaming(&join.right));
+    let name = match join.join_type {
+        JoinType::Left => "LeftOuter",
+        JoinType::Right => "RightOuter",
+        JoinType::Full => "FullOuter",
+        JoinType::LeftSemi => "LeftSemi",
+        JoinType::LeftAnti => "LeftAnti",
+        JoinType::RightSemi => "RightSemi",
+        JoinType::RightAnti => "RightAnti",
+        _ => "Inner",
+    };
+    match (join.join_type, left, right) {
+        (JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti, false, true) => Err(illegal(&format!(
+            "{name} join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the left \
+             is not supported"
+        ))),
+        // Spark's own words, down to "DataSet".
+        (JoinType::Right | JoinType::RightSemi | JoinType::RightAnti, true, false) => Err(illegal(&format!(
+            "{name} join with a streaming DataFrame/Dataset on the left and a static DataFrame/DataSet on the right \
+             not supported"
+        ))),
+        (JoinType::Full, true, false) => Err(illegal(&format!(
+            "{name} joins with streaming DataFrames/Datasets on the left and a static DataFrame/Dataset on the right \
+             is not supported"
+        ))),
+        (JoinType::Full, false, true) => Err(illegal(&format!(
+            "{name} joins with streaming DataFrames/Datasets on the right and a static DataFrame/Dataset on the left \
+             is not supported"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What Spark runs and we do not yet.
+fn check_supported(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
+    let unsupported = |what: &str| Err(SparkError::unsupported(what));
+    for expr in plan.expressions() {
+        let mut found = false;
+        let _ = datafusion::common::tree_node::TreeNode::apply(&expr, |e| {
+            found |= match e {
+                Expr::ScalarSubquery(q) => is_streaming(&q.subquery),
+                Expr::Exists(q) => is_streaming(&q.subquery.subquery),
+                Expr::InSubquery(q) => is_streaming(&q.subquery.subquery),
+                _ => false,
+            };
+            Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+        });
+        if found {
+            return unsupported("a subquery over a stream");
+        }
+    }
+    match plan {
+        LogicalPlan::Join(join) if is_streaming(&join.left) && is_streaming(&join.right) => {
+            return unsupported("a join of two streams");
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) if is_streaming(input) => {
+            return unsupported("`distinct` or `dropDuplicates` on a stream");
+        }
+        LogicalPlan::Distinct(Distinct::On(on)) if is_streaming(&on.input) => {
+            return unsupported("`dropDuplicates` on a stream");
+        }
+        LogicalPlan::Limit(limit) if is_streaming(&limit.input) && mode == OutputMode::Append => {
+            return unsupported("`limit` on a stream in append mode");
+        }
+        LogicalPlan::RecursiveQuery(_) if is_streaming(plan) => {
+            return unsupported("a recursive query over a stream");
+        }
+        LogicalPlan::Extension(Extension { node }) => {
+            if let Some(watermark) = node.as_any().downcast_ref::<EventTimeWatermark>()
+                && is_streaming(watermark.input())
+                && watermark.input().schema().fields().iter().any(|f| watermark_delay(f).is_some())
+                && has_aggregate(watermark.input())
+            {
+                return unsupported("`withWatermark` after a streaming aggregation");
+            }
+        }
+        _ => {}
+    }
+    plan.inputs().into_iter().try_for_each(|input| check_supported(input, mode))
+}
+
+fn has_aggregate(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Aggregate(_)) || plan.inputs().into_iter().any(has_aggregate)
+}
+
+fn illegal(message: &str) -> SparkError {
+    SparkError::new("_LEGACY_ERROR_TEMP_3102").with("msg", message)
+}
