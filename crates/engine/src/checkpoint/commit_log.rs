@@ -38,7 +38,7 @@ impl CommitLog {
         self.log.add(batch, &format!("v1\n{json}"), || {
             SparkError::new("STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG")
                 .with("batchId", batch.to_string())
-                .with("checkpointLocation", self.log.dir().display().to_string())
+                .with("checkpointLocation", self.log.checkpoint_location())
         })
     }
 

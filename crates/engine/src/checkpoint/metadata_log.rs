@@ -34,6 +34,11 @@ impl MetadataLog {
         &self.dir
     }
 
+    /// The checkpoint the log is part of, as Spark's messages show it.
+    pub fn checkpoint_location(&self) -> String {
+        format!("file:{}", self.dir.parent().unwrap_or(&self.dir).display())
+    }
+
     /// Path of a batch's file.
     pub fn path(&self, batch: BatchId) -> PathBuf {
         self.dir.join(batch.to_string())

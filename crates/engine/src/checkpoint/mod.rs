@@ -7,6 +7,7 @@
 //! sources/<i>/...         logs of the sources themselves
 //! state/<op>/...          operator state, our own format
 //! _millstream/lock        one run at a time
+//! _millstream/origin      how far Spark had come when the checkpoint came to us
 //! _millstream/sink/<N>    files that the file sink is about to make visible in batch N
 //! ```
 //!
@@ -51,6 +52,7 @@ pub struct Checkpoint {
     root: PathBuf,
     id: Uuid,
     is_new: bool,
+    adopted: Option<BatchId>,
     _lock: CheckpointLock,
     /// `offsets/`.
     pub offsets: OffsetLog,
@@ -103,14 +105,15 @@ impl Checkpoint {
             None => {
                 if offsets.log().latest()?.is_some() || commits.log().latest()?.is_some() {
                     return Err(SparkError::new("STREAMING_CHECKPOINT_MISSING_METADATA_FILE")
-                        .with("checkpointLocation", root.display().to_string()));
+                        .with("checkpointLocation", format!("file:{}", root.display())));
                 }
                 let id = Uuid::new_v4();
                 StreamMetadata::write(&storage, &metadata, id)?;
                 id
             }
         };
-        let checkpoint = Self { storage, root, id, is_new: known.is_none(), _lock: lock, offsets, commits };
+        let adopted = adopted(&storage, &root.join("_millstream/origin"), &offsets)?;
+        let checkpoint = Self { storage, root, id, is_new: known.is_none(), adopted, _lock: lock, offsets, commits };
         for dir in [checkpoint.offsets.log().dir(), checkpoint.commits.log().dir()] {
             checkpoint.remove_litter(dir)?;
         }
@@ -125,6 +128,12 @@ impl Checkpoint {
     /// Whether this run created the checkpoint.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// The last batch that Spark had planned when the checkpoint came to us; `None` for a
+    /// checkpoint of our own.
+    pub fn adopted(&self) -> Option<BatchId> {
+        self.adopted
     }
 
     /// The directory.
@@ -172,6 +181,14 @@ impl Checkpoint {
         }
     }
 
+    /// Removes the checkpoint with everything in it: what a temporary one is for.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn delete(self) -> Result<()> {
+        self.storage.delete_dir_all(&self.root).map_err(|e| storage::write_failed(&self.root, e))
+    }
+
     /// Removes log entries that are no longer needed once `batch` is committed.
     ///
     /// # Errors
@@ -194,6 +211,32 @@ impl Checkpoint {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads `_millstream/origin` or, at our first sight of the checkpoint, writes it: the
+/// last batch planned before, or nothing.
+fn adopted(storage: &StorageRef, path: &Path, offsets: &OffsetLog) -> Result<Option<BatchId>> {
+    match storage.read(path) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            match text.strip_prefix("v1\n").map(str::trim) {
+                Some("-") => Ok(None),
+                Some(number) => {
+                    let number = number.parse().map_err(|e| metadata_log::damaged(path, e))?;
+                    Ok(Some(BatchId(number)))
+                }
+                None => Err(metadata_log::damaged(path, "no v1 line")),
+            }
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let adopted = offsets.log().latest()?;
+            let number = adopted.map_or("-".to_string(), |batch| batch.to_string());
+            let text = format!("v1\n{number}");
+            storage.write_atomic(path, text.as_bytes()).map_err(|e| storage::write_failed(path, e))?;
+            Ok(adopted)
+        }
+        Err(e) => Err(read_failed(path, e)),
     }
 }
 

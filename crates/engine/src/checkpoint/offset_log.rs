@@ -124,7 +124,7 @@ impl OffsetLog {
         self.log.add(batch, &encode(offsets)?, || {
             SparkError::new("STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.OFFSET_LOG")
                 .with("batchId", batch.to_string())
-                .with("checkpointLocation", self.log.dir().display().to_string())
+                .with("checkpointLocation", self.log.checkpoint_location())
         })
     }
 

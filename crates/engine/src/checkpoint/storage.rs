@@ -9,6 +9,9 @@
 //! After `Ok` a write survives a power cut: content and directory entry are synced. A
 //! reader of a final name sees the whole content or nothing, whatever stops the writer.
 
+#[cfg(test)]
+pub(crate) mod failing;
+
 use std::{
     any::Any,
     fmt,
@@ -82,6 +85,9 @@ pub trait Storage: fmt::Debug + Send + Sync {
 
     /// Removes a directory with everything in it; one that does not exist is no error.
     fn delete_dir_all(&self, dir: &Path) -> io::Result<()>;
+
+    /// Removes a directory if it is empty; otherwise, or when it does not exist, nothing.
+    fn delete_empty_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Creates a directory and its parents, durably.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
@@ -222,6 +228,13 @@ impl Storage for LocalStorage {
 
     fn delete_dir_all(&self, dir: &Path) -> io::Result<()> {
         gone(dir, fs::remove_dir_all(dir))
+    }
+
+    fn delete_empty_dir(&self, dir: &Path) -> io::Result<()> {
+        match fs::remove_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            other => gone(dir, other),
+        }
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -390,5 +403,9 @@ mod tests {
         assert_eq!(LocalStorage.info(&path).unwrap(), None);
         assert_eq!(LocalStorage.read(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
         LocalStorage.delete_dir_all(&path).unwrap();
+        LocalStorage.delete_empty_dir(&path).unwrap();
+        File::create(dir.path().join("file")).unwrap();
+        LocalStorage.delete_empty_dir(dir.path()).unwrap();
+        assert_eq!(names(dir.path()), ["file"]);
     }
 }

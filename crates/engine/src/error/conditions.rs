@@ -125,6 +125,7 @@ conditions! {
     "DATA_SOURCE_NOT_FOUND" "42K02" Analysis "Failed to find the data source: <provider>. Make sure the provider name is correct and the package is properly registered and compatible with your Spark version.";
     "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION" "22003" Arithmetic "Decimal precision <precision> exceeds max precision <maxPrecision>.";
     "DECIMAL_SCALE_EXCEEDS_PRECISION" "22003" Analysis "Decimal scale (<scale>) cannot be greater than precision (<precision>).";
+    "EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource does not support writing empty or nested empty schemas. Please make sure the data schema has at least one or more column(s).";
     "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE" "42K09" Analysis "The event time <eventName> has the invalid type <eventType>, but expected \"TIMESTAMP\".";
     "FAILED_READ_FILE.FILE_NOT_EXIST" "KD001" Spark "Encountered error while reading file <path>. File does not exist. It is possible the underlying files have been updated. You can explicitly invalidate the cache in Spark by running 'REFRESH TABLE tableName' command in SQL or by recreating the Dataset/DataFrame involved.";
     "FAILED_READ_FILE.NO_HINT" "KD001" Spark "Encountered error while reading file <path>. ";

@@ -1,6 +1,7 @@
 //! Streaming sinks: where a batch's rows go, exactly once.
 
 mod console;
+pub mod file;
 mod memory;
 mod noop;
 mod rows;
@@ -14,6 +15,7 @@ use crate::{Result, query::BatchId};
 pub use console::{ConsoleSink, ConsoleWriter};
 pub use memory::MemorySink;
 pub use noop::NoopSink;
+pub(crate) use rows::each_partition;
 
 /// Which rows of the result a batch hands to its sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

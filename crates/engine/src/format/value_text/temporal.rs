@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Offset, TimeZone};
 
+use crate::time::Zone;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -38,6 +40,12 @@ pub fn write_timestamp<Z: ZoneOffsets + ?Sized>(micros: i64, zone: &Z, out: &mut
 impl ZoneOffsets for chrono::Utc {
     fn offset_seconds(&self, _seconds: i64) -> i64 {
         0
+    }
+}
+
+impl ZoneOffsets for Zone {
+    fn offset_seconds(&self, seconds: i64) -> i64 {
+        i64::from(self.offset_at(seconds.saturating_mul(MICROS_PER_SECOND)))
     }
 }
 
