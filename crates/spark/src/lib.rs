@@ -11,6 +11,7 @@
 pub mod conf;
 pub mod types;
 pub mod expression;
+pub mod functions;
 pub mod plan;
 pub mod sql;
 
