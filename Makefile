@@ -23,7 +23,7 @@ build: $(PROTOC) ## the binary (plain dev build: 8 CPU minutes from nothing, a r
 	$(CARGO) build --locked --bin millstream
 
 demo: build $(VENV) $(DATA) ## the main job, live: about a minute after the build (ROWS=50000 for less data)
-	$(BIN) run --python .venv/bin/python examples/demo.py --data $(DATA) --out .build/demo
+	PYSPARK_PYTHON=$(abspath .venv/bin/python) $(BIN) run examples/demo.py --data $(DATA) --out .build/demo
 
 test: lint test-rust test-python ## everything: lints, Rust tests, doc tests, the real PySpark client
 

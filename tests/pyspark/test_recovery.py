@@ -1,0 +1,223 @@
+"""SIGKILL at random moments, then a restart: every row once, whatever was going on."""
+
+import collections
+import json
+import os
+import pathlib
+import random
+import time
+
+import pytest
+from conftest import connect, end
+from pyspark.sql import functions as F
+from streaming import lines, log, put, tuples
+
+pytestmark = pytest.mark.millstream
+
+FILES, ROWS = 60, 50
+
+
+def feed(folder: str) -> list[str]:
+    """Files of rows `number,key,event second`; returns the lines."""
+    every = []
+    for i in range(FILES):
+        rows = [f"{i * ROWS + j},k{j % 3},{i * 4 + j % 7}" for j in range(ROWS)]
+        put(folder, f"{i:03d}.csv", *rows)
+        every += rows
+    return every
+
+
+def source(session, folder):
+    return session.readStream.schema("n long, k string, s long").option("maxFilesPerTrigger", 1).csv(folder("in"))
+
+
+def copying(session, folder):
+    return (
+        source(session, folder)
+        .writeStream.format("csv")
+        .option("checkpointLocation", folder("cp"))
+        .option("path", folder("out"))
+        .trigger(availableNow=True)
+        .start()
+    )
+
+
+def counting(session, folder):
+    counts = (
+        source(session, folder)
+        .withColumn("ts", F.timestamp_seconds("s"))
+        .withWatermark("ts", "10 seconds")
+        .groupBy(F.window("ts", "20 seconds", "5 seconds"), "k")
+        .agg(F.count("*").alias("c"), F.sum("n").alias("t"))
+        .selectExpr("unix_timestamp(window.start) w", "k", "c", "t")
+    )
+    return (
+        counts.writeStream.format("json")
+        .option("checkpointLocation", folder("cp"))
+        .option("path", folder("out"))
+        .trigger(availableNow=True)
+        .start()
+    )
+
+
+def killed_again_and_again(own_server, folder, start, seed):
+    """Runs the query to its end on servers that are killed at random moments; returns how many were."""
+    chance = random.Random(seed)
+    for kills in range(25):
+        server = own_server()
+        session = connect(server.url)
+        session.conf.set("spark.sql.shuffle.partitions", "2")
+        query = start(session, folder)
+        patience = chance.choice([0.02, 0.1, 0.3, 0.6, 1.0, 2.0]) * chance.random() if kills < 12 else 120
+        if query.awaitTermination(max(1e-3, patience)):
+            end(session)
+            server.stop()
+            return kills
+        server.kill()
+    raise AssertionError("it never came to an end")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_row_once(own_server, folder, seed):
+    expected = feed(folder("in"))
+    kills = killed_again_and_again(own_server, folder, copying, seed)
+    assert kills > 0
+    assert lines(folder("out")) == sorted(expected)
+    listed = [entry["path"] for _, *entries in log(folder("out", "_spark_metadata")).values() for entry in entries]
+    assert len(listed) == len(set(listed))
+    assert len(log(folder("cp", "commits"))) >= 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_window_once(own_server, folder, seed):
+    rows = [line.split(",") for line in feed(folder("in"))]
+    kills = killed_again_and_again(own_server, folder, counting, seed)
+    assert kills > 0
+    expected = collections.defaultdict(lambda: [0, 0])
+    for number, key, second in rows:
+        for start in range(int(second) // 5 * 5 - 15, int(second) // 5 * 5 + 1, 5):
+            group = expected[start, key]
+            group[0] += 1
+            group[1] += int(number)
+    watermark = json.loads(pathlib.Path(folder("cp", "commits", str(max(log(folder("cp", "commits")))))).read_text().splitlines()[1])
+    closed = watermark["nextBatchWatermarkMs"] // 1000
+    # No row is late here: the rows of a file reach back seven seconds, the watermark ten.
+    assert sorted(lines(folder("out"))) == sorted(
+        json.dumps({"w": w, "k": k, "c": c, "t": t}, separators=(",", ":"))
+        for (w, k), (c, t) in expected.items()
+        if 0 < w + 20 <= closed
+    )
+
+
+def test_planned_batches_replay_with_the_same_offsets(own_server, folder):
+    feed(folder("in"))
+    server = own_server()
+    session = connect(server.url)
+    copying(session, folder)
+    commits = pathlib.Path(folder("cp", "commits"))
+    while not commits.exists() or len(list(commits.iterdir())) < 5:
+        time.sleep(0.005)
+    server.kill()
+    planned = {n: entry[2:] for n, entry in log(folder("cp", "offsets")).items()}
+    server = own_server()
+    session = connect(server.url)
+    assert copying(session, folder).awaitTermination(120)
+    after = {n: entry[2:] for n, entry in log(folder("cp", "offsets")).items()}
+    assert planned.items() <= after.items()
+
+
+def test_two_queries_of_one_folder_survive_a_kill(own_server, folder):
+    for pid in ("a", "b"):
+        for i in range(20):
+            put(folder(pid, "in"), f"{i:02d}.csv", *(f"{i * 10 + j},{pid},0" for j in range(10)))
+
+    def both(session):
+        return [
+            session.readStream.schema("n long, k string, s long")
+            .option("maxFilesPerTrigger", 1)
+            .csv(folder(pid, "in"))
+            .writeStream.format("csv")
+            .option("checkpointLocation", folder(pid, "cp"))
+            .trigger(availableNow=True)
+            .start(folder("out"))
+            for pid in ("a", "b")
+        ]
+
+    chance = random.Random(5)
+    for _ in range(4):
+        server = own_server()
+        both(connect(server.url))
+        time.sleep(chance.random() * 0.8)
+        server.kill()
+    server = own_server()
+    session = connect(server.url)
+    for query in both(session):
+        assert query.awaitTermination(120)
+    expected = sorted(f"{n},{pid},0" for pid in ("a", "b") for n in range(200))
+    assert lines(folder("out")) == expected
+    assert sorted(",".join(row) for row in session.read.csv(folder("out")).collect()) == expected
+
+
+def test_one_run_per_checkpoint_across_processes(own_server, folder):
+    put(folder("in"), "a.csv", "1,k,1")
+    one, two = own_server(), own_server()
+    first, second = connect(one.url), connect(two.url)
+    query = source(first, folder).writeStream.format("noop").option("checkpointLocation", folder("cp")).start()
+    query.processAllAvailable()
+    with pytest.raises(Exception, match="(?i)concurrent|already|active|in use"):
+        other = source(second, folder).writeStream.format("noop").option("checkpointLocation", folder("cp")).start()
+        other.processAllAvailable()
+    assert query.isActive
+    one.kill()
+    again = source(second, folder).writeStream.format("noop").option("checkpointLocation", folder("cp")).start()
+    again.processAllAvailable()
+    assert again.id == query.id
+
+
+def test_an_incompatible_change_is_refused(own_server, folder):
+    put(folder("in"), "a.csv", "1,k,1")
+    session = connect(own_server().url)
+
+    def run(*keys):
+        query = (
+            source(session, folder)
+            .groupBy(*keys)
+            .count()
+            .writeStream.format("memory")
+            .queryName("q")
+            .outputMode("complete")
+            .option("checkpointLocation", folder("cp"))
+            .start()
+        )
+        query.processAllAvailable()
+        query.stop()
+
+    run("k")
+    run("k")
+    with pytest.raises(Exception, match="STATE_STORE_|(?i:schema|state)"):
+        run("n", "k")
+
+
+def test_old_log_entries_are_purged(own_server, folder):
+    session = connect(own_server("--conf", "spark.sql.streaming.minBatchesToRetain=3").url)
+    session.conf.set("spark.sql.streaming.minBatchesToRetain", "3")
+    feed(folder("in"))
+    assert copying(session, folder).awaitTermination(120)
+    numbers = list(log(folder("cp", "offsets")))
+    assert numbers[-1] >= FILES - 1 and len(numbers) <= 5
+
+
+def test_a_full_disk_or_a_lost_folder_fails_that_query_alone(own_server, folder):
+    if os.geteuid() == 0 and not pathlib.Path("/dev/full").exists():
+        pytest.skip("nothing here that cannot be written")
+    put(folder("in"), "a.csv", "1,k,1")
+    session = connect(own_server().url)
+    pathlib.Path(folder("file")).write_text("no folder")
+    with pytest.raises(Exception):
+        query = (
+            source(session, folder).writeStream.format("csv").option("checkpointLocation", folder("cp")).start(folder("file", "out"))
+        )
+        query.processAllAvailable()
+    good = source(session, folder).writeStream.format("memory").queryName("good").start()
+    good.processAllAvailable()
+    assert tuples(session.table("good")) == [(1, "k", 1)]
