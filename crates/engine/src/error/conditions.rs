@@ -107,6 +107,7 @@ conditions! {
     "ASSIGNMENT_ARITY_MISMATCH" "42802" Analysis "The number of columns or variables assigned or aliased: <numTarget> does not match the number of source expressions: <numExpr>.";
     "BATCH_METADATA_NOT_FOUND" "42K03" Spark "Unable to find batch <batchMetadataFile>.";
     "BINARY_ARITHMETIC_OVERFLOW" "22003" Arithmetic "<value1> <symbol> <value2> caused overflow. Use <functionName> to ignore overflow problem and return NULL.";
+    "CANNOT_MERGE_SCHEMAS" "42KD9" Analysis "Failed merging schemas: Initial schema: <left> Schema that cannot be merged with the initial schema: <right>.";
     "CANNOT_MODIFY_CONFIG" "46110" Analysis "Cannot modify the value of the Spark config: <key>.\nSee also '<docroot>/sql-migration-guide.html#ddl-statements'.";
     "CANNOT_MODIFY_STATIC_CONFIG" "46110" Analysis "Cannot modify the value of the static Spark config: <key>.";
     "CANNOT_PARSE_INTERVAL" "22006" Analysis "Unable to parse <intervalString>. Please ensure that the value provided is in a valid format for defining an interval. You can reference the documentation for the correct format. If the issue persists, please double check that the input value is not null or empty and try again.";
@@ -119,6 +120,7 @@ conditions! {
     "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
     "CONCURRENT_QUERY" "0A000" Concurrent "Another instance of this query was just started by a concurrent session.";
     "CONCURRENT_STREAM_LOG_UPDATE" "40000" Concurrent "Concurrent update to the log. Multiple streaming jobs detected for <batchId>. Please make sure only one streaming job runs on a specific checkpoint location at a time.";
+    "CONFLICTING_PARTITION_COLUMN_NAMES" "KD009" Spark "Conflicting partition column names detected: <distinctPartColLists> For partitioned table directories, data files should only live in leaf directories. And directories at the same level should have the same partition column name. Please check the following directories for unexpected files or inconsistent partition column names: <suspiciousPaths>";
     "CONNECT_INVALID_PLAN.ASSERTION_FAILURE" "56K00" Spark "The Spark Connect plan is invalid. <message>";
     "CONNECT_INVALID_PLAN.CANNOT_FIND_CACHED_LOCAL_RELATION" "56K00" Spark "The Spark Connect plan is invalid. Cannot find a cached local relation for hash: <hash>";
     "CONNECT_INVALID_PLAN.CANNOT_PARSE" "56K00" Spark "The Spark Connect plan is invalid. Cannot decompress or parse the input plan (<errorMsg>)\nThis may be caused by a corrupted compressed plan.\nTo disable plan compression, set 'spark.connect.session.planCompression.threshold' to -1.";
@@ -160,8 +162,10 @@ conditions! {
     "DUPLICATED_MAP_KEY" "23505" Runtime "Duplicate map key <key> was found, please check the input data. If you want to remove the duplicated keys, you can set <mapKeyDedupPolicy> to \"LAST_WIN\" so that the key inserted at last takes precedence.";
     "EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource does not support writing empty or nested empty schemas. Please make sure the data schema has at least one or more column(s).";
     "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE" "42K09" Analysis "The event time <eventName> has the invalid type <eventType>, but expected \"TIMESTAMP\".";
+    "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER" "KD001" Spark "Encountered error while reading file <path>. Could not read footer. Please ensure that the file is in either ORC or Parquet format. If not, please convert it to a valid format. If the file is in the valid format, please check if it is corrupt. If it is, you can choose to either ignore it or fix the corruption.";
     "FAILED_READ_FILE.FILE_NOT_EXIST" "KD001" Spark "Encountered error while reading file <path>. File does not exist. It is possible the underlying files have been updated. You can explicitly invalidate the cache in Spark by running 'REFRESH TABLE tableName' command in SQL or by recreating the Dataset/DataFrame involved.";
     "FAILED_READ_FILE.NO_HINT" "KD001" Spark "Encountered error while reading file <path>. ";
+    "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH" "KD001" Spark "Encountered error while reading file <path>. Data type mismatches when reading Parquet column <column>. Expected Spark type <expectedType>, actual Parquet type <actualType>.";
     "FIELD_NOT_FOUND" "42704" Analysis "No such struct field <fieldName> in <fields>.";
     "GROUP_BY_AGGREGATE" "42903" Analysis "Aggregate functions are not allowed in GROUP BY, but found <sqlExpr>.";
     "ILLEGAL_DAY_OF_WEEK" "22009" IllegalArgument "Illegal input for day of week: <string>.";
@@ -289,8 +293,10 @@ conditions! {
     "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" "42601" Analysis "Window function <funcName> requires an OVER clause.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
+    "_LEGACY_ERROR_TEMP_1290" "42000" Analysis "Text data source supports only a single column, and you have <schemaSize> columns.";
     "_LEGACY_ERROR_TEMP_1298" "XXKST" Analysis "checkpointLocation must be specified either through option(\"checkpointLocation\", ...) or SparkSession.conf.set(\"spark.sql.streaming.checkpointLocation\", ...).";
     "_LEGACY_ERROR_TEMP_1299" "XXKST" Analysis "This query does not support recovering from checkpoint location. Delete <location> to start over.";
+    "_LEGACY_ERROR_TEMP_2048" "42000" IllegalArgument "Schema must be specified when creating a streaming source DataFrame. If some files already exist in the directory, then depending on the file format you may be able to create a static DataFrame on that directory with 'spark.read.load(directory)' and infer schema from it.";
     "_LEGACY_ERROR_TEMP_3102" "XXKST" Analysis "<msg>";
     "_LEGACY_ERROR_TEMP_3241" "22023" IllegalArgument "<msg>";
     "_LEGACY_ERROR_TEMP_REQUIREMENT" "42000" IllegalArgument "requirement failed: <message>";

@@ -9,8 +9,11 @@ pub mod datetime_text;
 mod input;
 pub mod number_text;
 mod options;
+mod parquet;
 mod schema_check;
 pub mod show;
+mod spark_schema;
+mod text;
 pub mod value_text;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -25,6 +28,7 @@ use datafusion::{
 
 use crate::{Result, SparkError, time::Zone};
 pub use input::FileRef;
+pub(crate) use input::file_uri;
 pub(crate) use options::{bool_option, illegal};
 
 /// Options of a read or a write; names are compared without case, values kept as given.
@@ -118,6 +122,8 @@ pub type ReadFormatRef = Arc<dyn ReadFormat>;
 pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatRef> {
     match format.to_ascii_lowercase().as_str() {
         "csv" => Ok(Arc::new(csv::CsvReader::new(options, zone)?)),
+        "parquet" => Ok(Arc::new(parquet::ParquetReader::new(options)?)),
+        "text" => Ok(Arc::new(text::TextReader::new(options)?)),
         other => Err(unknown(other)),
     }
 }
@@ -129,6 +135,8 @@ pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatR
 pub fn writer(format: &str, options: &Options, zone: Zone) -> Result<WriteFormatRef> {
     match format.to_ascii_lowercase().as_str() {
         "csv" => Ok(Arc::new(csv::CsvWriter::new(options, zone)?)),
+        "parquet" => Ok(Arc::new(parquet::ParquetWriter::new(options)?)),
+        "text" => Ok(Arc::new(text::TextWriter::new(options)?)),
         other => Err(unknown(other)),
     }
 }

@@ -22,7 +22,6 @@ pub(crate) struct CsvReadOptions {
     pub(crate) enforce_schema: bool,
     pub(crate) infer_schema: bool,
     pub(crate) prefer_date: bool,
-    pub(crate) sampling_ratio: f64,
     pub(crate) null_value: Vec<u8>,
     pub(crate) values: ValueOptions,
     pub(crate) mode: ParseMode,
@@ -117,10 +116,6 @@ impl CsvReadOptions {
             enforce_schema: bool_option(options, "enforceSchema", true)?,
             infer_schema: bool_option(options, "inferSchema", false)?,
             prefer_date: bool_option(options, "preferDate", true)?,
-            sampling_ratio: match options.get("samplingRatio") {
-                None => 1.0,
-                Some(text) => text.parse().map_err(|_| illegal(format!("For input string: \"{text}\"")))?,
-            },
             null_value: options.get("nullValue").unwrap_or("").as_bytes().to_vec(),
             values: ValueOptions::new(options, zone)?,
             mode: ParseMode::of(options),

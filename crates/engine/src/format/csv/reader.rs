@@ -9,6 +9,7 @@ use datafusion::{
 
 use super::{
     decoder::{BATCH_ROWS, Decoder},
+    infer::infer,
     options::CsvReadOptions,
 };
 use crate::{
@@ -49,8 +50,8 @@ impl ReadFormat for CsvReader {
         !self.options.multi_line && !file.is_compressed()
     }
 
-    fn infer_schema(&self, _files: &[FileRef]) -> Result<SchemaRef> {
-        Err(crate::SparkError::unsupported("CSV without a schema"))
+    fn infer_schema(&self, files: &[FileRef]) -> Result<SchemaRef> {
+        infer(&self.options, files)
     }
 
     fn open(
@@ -224,7 +225,7 @@ impl Iterator for Records {
 
 /// Spark detects the line end by its first occurrence and turns it into `\n` everywhere,
 /// inside quotes too.
-fn one_line_end(content: Vec<u8>) -> Vec<u8> {
+pub(super) fn one_line_end(content: Vec<u8>) -> Vec<u8> {
     let Some(first) = memchr::memchr2(b'\n', b'\r', &content) else { return content };
     if content.get(first) == Some(&b'\n') {
         return content;

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use datafusion::arrow::{
+    array::{ArrayRef, DurationMicrosecondArray, Int32Array, IntervalYearMonthArray, RecordBatch, StringArray, TimestampMicrosecondArray},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
+use futures::TryStreamExt;
+
+use super::*;
+use crate::{
+    format::{FileRef, Options, ReadFormat, WriteFormat},
+    time::Millis,
+};
+
+fn written(batch: &RecordBatch, options: &[(&str, &str)]) -> (tempfile::TempDir, FileRef) {
+    let options = Options::new(options.iter().map(|(k, v)| (k.to_string(), v.to_string())));
+    let format = ParquetWriter::new(&options).unwrap();
+    let mut encoder = format.encoder(batch.schema()).unwrap();
+    encoder.write(batch).unwrap();
+    let bytes = encoder.finish().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(format!("x.{}", format.extension()));
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &bytes).unwrap();
+    let size = bytes.len() as u64;
+    (dir, FileRef::whole(path, size, Millis(0)))
+}
+
+#[tokio::test]
+async fn types_and_metadata_survive_and_columns_are_found_by_name() {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int32Array::from(vec![Some(1), None]))),
+        ("name", Arc::new(StringArray::from(vec!["a", "b"]))),
+        ("ts", Arc::new(TimestampMicrosecondArray::from(vec![5, 6]).with_timezone("UTC"))),
+        ("ym", Arc::new(IntervalYearMonthArray::from(vec![14, -1]))),
+        ("dt", Arc::new(DurationMicrosecondArray::from(vec![7, 8]))),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+    for codec in ["snappy", "gzip", "zstd", "none"] {
+        let (_dir, file) = written(&batch, &[("compression", codec)]);
+        let reader = ParquetReader::new(&Options::default()).unwrap();
+        let schema = reader.infer_schema(std::slice::from_ref(&file)).unwrap();
+        assert_eq!(schema, batch.schema(), "{codec}");
+        let rows: Vec<_> = reader.open(&file, &schema, &[0, 1, 2, 3, 4]).unwrap().try_collect().await.unwrap();
+        assert_eq!(rows, [batch.clone()], "{codec}");
+
+        let wanted: SchemaRef = Arc::new(Schema::new(vec![
+            Field::new("none", DataType::Utf8, true),
+            Field::new("ID", DataType::Int64, true),
+            Field::new("name", DataType::Int32, true),
+        ]));
+        let rows: Vec<_> = reader.open(&file, &wanted, &[1, 0]).unwrap().try_collect().await.unwrap();
+        assert_eq!(rows[0].column(1).null_count(), 2);
+        assert_eq!(rows[0].column(0).data_type(), &DataType::Int64);
+        let error = reader.open(&file, &wanted, &[2]).unwrap().try_collect::<Vec<_>>().await.unwrap_err();
+        let error: crate::SparkError = error.into();
+        assert_eq!(error.class(), "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH");
+    }
+}
+
+#[test]
+fn what_is_no_parquet_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.parquet");
+    std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), b"hello there").unwrap();
+    let reader = ParquetReader::new(&Options::default()).unwrap();
+    let error = reader.infer_schema(&[FileRef::whole(path, 11, Millis(0))]).unwrap_err();
+    assert_eq!(error.class(), "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER");
+}

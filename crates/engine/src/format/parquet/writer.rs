@@ -1,0 +1,145 @@
+//! Writes Parquet as Spark lays it out: snappy by default, Spark's schema in the footer.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch},
+        datatypes::{
+            DataType, DurationMicrosecondType, Field, Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, Schema,
+            SchemaRef,
+        },
+    },
+    parquet::{
+        arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+        basic::{Compression, GzipLevel, ZstdLevel},
+        file::{metadata::KeyValue, properties::WriterProperties},
+    },
+};
+
+use super::ROW_METADATA;
+use crate::{
+    Result, SparkError,
+    format::{FileEncoder, Options, WriteFormat, schema_check::sql_type, spark_schema::schema_to_json},
+};
+
+/// The Parquet writer of one set of options.
+#[derive(Debug)]
+pub(crate) struct ParquetWriter {
+    compression: Compression,
+    extension: &'static str,
+}
+
+impl ParquetWriter {
+    /// Checks `options`.
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let name = options.get("compression").or(options.get("parquet.compression")).unwrap_or("snappy");
+        let (compression, extension) = match name.to_ascii_lowercase().as_str() {
+            "none" | "uncompressed" => (Compression::UNCOMPRESSED, "parquet"),
+            "snappy" => (Compression::SNAPPY, "snappy.parquet"),
+            "gzip" => (Compression::GZIP(GzipLevel::default()), "gz.parquet"),
+            "zstd" => (Compression::ZSTD(ZstdLevel::default()), "zstd.parquet"),
+            "lz4_raw" => (Compression::LZ4_RAW, "lz4raw.parquet"),
+            "brotli" => (Compression::BROTLI(Default::default()), "br.parquet"),
+            "lz4" => return Err(SparkError::unsupported("the Parquet codec lz4 (Hadoop's framing; use lz4_raw)")),
+            other => {
+                return Err(SparkError::new("CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION")
+                    .with("codecName", other)
+                    .with("availableCodecs", "brotli, uncompressed, lzo, snappy, lz4_raw, none, zstd, lz4, gzip"));
+            }
+        };
+        Ok(Self { compression, extension })
+    }
+}
+
+impl WriteFormat for ParquetWriter {
+    fn extension(&self) -> String {
+        self.extension.to_string()
+    }
+
+    fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
+        for field in schema.fields() {
+            if !writable(field.data_type(), false) {
+                return Err(SparkError::new("UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE")
+                    .with("format", "Parquet")
+                    .with("columnName", format!("`{}`", field.name()))
+                    .with("columnType", format!("\"{}\"", sql_type(field.data_type()))));
+            }
+        }
+        let metadata = vec![
+            KeyValue::new("org.apache.spark.version".to_string(), "4.3.0".to_string()),
+            KeyValue::new(ROW_METADATA.to_string(), schema_to_json(&schema)),
+        ];
+        let properties = WriterProperties::builder()
+            .set_compression(self.compression)
+            .set_key_value_metadata(Some(metadata))
+            .set_created_by(format!("millstream version {}", env!("CARGO_PKG_VERSION")))
+            // Spark's names inside lists and maps.
+            .set_coerce_types(true)
+            .build();
+        let stored: SchemaRef = Arc::new(Schema::new(schema.fields().iter().map(stored_field).collect::<Vec<_>>()));
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&stored), options)
+            .map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))?;
+        Ok(Box::new(Encoder { stored, writer }))
+    }
+}
+
+fn writable(data_type: &DataType, nested: bool) -> bool {
+    match data_type {
+        DataType::Null | DataType::Interval(IntervalUnit::MonthDayNano) => false,
+        // Stored as integers, which is only done at the top level.
+        DataType::Interval(_) | DataType::Duration(_) => !nested,
+        DataType::Struct(fields) => !fields.is_empty() && fields.iter().all(|f| writable(f.data_type(), true)),
+        DataType::List(item) => writable(item.data_type(), true),
+        DataType::Map(entries, _) => writable(entries.data_type(), true),
+        _ => true,
+    }
+}
+
+fn stored_field(field: &Arc<Field>) -> Arc<Field> {
+    let data_type = match field.data_type() {
+        DataType::Interval(IntervalUnit::YearMonth) => DataType::Int32,
+        DataType::Duration(_) => DataType::Int64,
+        other => other.clone(),
+    };
+    // Spark's own field metadata is in its JSON.
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
+}
+
+struct Encoder {
+    stored: SchemaRef,
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl FileEncoder for Encoder {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .iter()
+            .map(|column| match column.data_type() {
+                DataType::Interval(IntervalUnit::YearMonth) => {
+                    let values: PrimitiveArray<Int32Type> =
+                        column.as_primitive::<IntervalYearMonthType>().reinterpret_cast();
+                    Arc::new(values) as ArrayRef
+                }
+                DataType::Duration(_) => {
+                    let values: PrimitiveArray<Int64Type> =
+                        column.as_primitive::<DurationMicrosecondType>().reinterpret_cast();
+                    Arc::new(values)
+                }
+                _ => Arc::clone(column),
+            })
+            .collect();
+        let batch = RecordBatch::try_new(Arc::clone(&self.stored), columns)?;
+        self.writer.write(&batch).map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))
+    }
+
+    fn len(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
+        self.writer.into_inner().map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))
+    }
+}
