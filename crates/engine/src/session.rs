@@ -99,14 +99,14 @@ impl ExtensionPlanner for EngineNodes {
         &self,
         _planner: &dyn PhysicalPlanner,
         node: &dyn UserDefinedLogicalNode,
-        _logical_inputs: &[&LogicalPlan],
+        logical_inputs: &[&LogicalPlan],
         physical_inputs: &[Arc<dyn ExecutionPlan>],
-        _session: &dyn Session,
+        session: &dyn Session,
         _planning: &PhysicalPlanningContext,
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
         if let Some(watermark) = node.as_any().downcast_ref::<crate::plan::EventTimeWatermark>() {
             return operators::EventTimeWatermarkExec::plan(watermark, physical_inputs).map(Some);
         }
-        Ok(None)
+        operators::plan_extension(node, logical_inputs, physical_inputs, session)
     }
 }

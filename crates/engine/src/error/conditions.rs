@@ -107,6 +107,8 @@ conditions! {
     "ASSIGNMENT_ARITY_MISMATCH" "42802" Analysis "The number of columns or variables assigned or aliased: <numTarget> does not match the number of source expressions: <numExpr>.";
     "BATCH_METADATA_NOT_FOUND" "42K03" Spark "Unable to find batch <batchMetadataFile>.";
     "BINARY_ARITHMETIC_OVERFLOW" "22003" Arithmetic "<value1> <symbol> <value2> caused overflow. Use <functionName> to ignore overflow problem and return NULL.";
+    "CANNOT_LOAD_STATE_STORE.CANNOT_READ_STREAMING_STATE_FILE" "58030" Spark "An error occurred during loading state. Error reading streaming state file of <fileToRead> does not exist. If the stream job is restarted with a new or updated state operation, please create a new checkpoint location or clear the existing checkpoint location.";
+    "CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE" "58030" Spark "An error occurred during loading state. The state file <fileToRead> is damaged: <reason>.";
     "CANNOT_MERGE_SCHEMAS" "42KD9" Analysis "Failed merging schemas: Initial schema: <left> Schema that cannot be merged with the initial schema: <right>.";
     "CANNOT_MODIFY_CONFIG" "46110" Analysis "Cannot modify the value of the Spark config: <key>.\nSee also '<docroot>/sql-migration-guide.html#ddl-statements'.";
     "CANNOT_MODIFY_STATIC_CONFIG" "46110" Analysis "Cannot modify the value of the static Spark config: <key>.";
@@ -275,6 +277,7 @@ conditions! {
     "STREAMING_CHECKPOINT_MISSING_METADATA_FILE" "42K03" Spark "Checkpoint location <checkpointLocation> is in an inconsistent state: the metadata file is missing but offset and/or commit logs contain data. Please restore the metadata file or create a new checkpoint directory.";
     "STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported in Data Source <className>.";
     "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported for <operation> on streaming DataFrames/DataSets.";
+    "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA" "42K03" Analysis "Streaming stateful operator name does not match with the operator in state metadata. This likely to happen when user adds/removes/changes stateful operator of existing streaming query.\nStateful operators in the metadata: [<OpsInMetadataSeq>]; Stateful operators in current batch: [<OpsInCurBatchSeq>].";
     "STREAM_FAILED" "XXKST" StreamingQuery "Query [id = <id>, runId = <runId>] terminated with exception: <message>";
     "TABLE_OR_VIEW_NOT_FOUND" "42P01" Analysis "The table or view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch path: <searchPath>.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.";
     "TASK_WRITE_FAILED" "58030" Spark "Task failed while writing rows to <path>.";

@@ -2,9 +2,15 @@
 
 pub mod aggregate;
 mod event_time_watermark;
+mod extension;
 mod stateful;
 mod stream_scan;
+mod stateful_aggregate;
+mod time_window;
 
 pub use event_time_watermark::EventTimeWatermarkExec;
+pub use extension::{plan_extension, stateful_operators};
 pub use stateful::{StateOperatorMetrics, StatefulOperator};
 pub use stream_scan::StreamScanExec;
+pub use stateful_aggregate::{StatefulAggregateExec, StatefulAggregateOperator};
+pub use time_window::TimeWindowExec;

@@ -66,14 +66,16 @@ pub(super) fn try_each<T: ArrowPrimitiveType>(
     }
 }
 
-/// The values of `slots` as a column, null where `set` is false.
+/// The values of `slots` as a column, null where `set` is false; what lies under a null is
+/// always zero, so that the same state gives the same bytes.
 pub(super) fn gather<T: ArrowPrimitiveType>(
     slots: &[u32],
     values: &[T::Native],
     set: &[bool],
 ) -> PrimitiveArray<T> {
     let nulls: NullBuffer = slots.iter().map(|s| set[*s as usize]).collect();
-    PrimitiveArray::new(slots.iter().map(|s| values[*s as usize]).collect(), Some(nulls))
+    let value = |s: &u32| if set[*s as usize] { values[*s as usize] } else { T::default_value() };
+    PrimitiveArray::new(slots.iter().map(value).collect(), Some(nulls))
 }
 
 /// The values of `slots` as a column without nulls.

@@ -271,7 +271,8 @@ impl DecimalSum {
 
     fn column(&self, slots: &[u32], shown: impl Fn(usize) -> bool) -> ArrayRef {
         let nulls: NullBuffer = slots.iter().map(|s| shown(*s as usize)).collect();
-        let values = slots.iter().map(|s| self.sums.sums[*s as usize]).collect();
+        let value = |slot: usize| if shown(slot) { self.sums.sums[slot] } else { 0 };
+        let values = slots.iter().map(|s| value(*s as usize)).collect();
         let array = PrimitiveArray::<Decimal128Type>::new(values, Some(nulls));
         Arc::new(array.with_data_type(DataType::Decimal128(self.precision, self.scale)))
     }

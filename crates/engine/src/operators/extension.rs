@@ -1,0 +1,47 @@
+//! Plans the engine's logical nodes for stateful aggregates and windows.
+
+use std::sync::Arc;
+
+use datafusion::{
+    catalog::Session,
+    common::{Result, internal_datafusion_err},
+    logical_expr::{LogicalPlan, UserDefinedLogicalNode},
+    physical_plan::ExecutionPlan,
+};
+
+use super::{StatefulAggregateExec, StatefulOperator, TimeWindowExec};
+use crate::plan::{StatefulAggregate, TimeWindow};
+
+/// The physical node for `node`, `None` when it is not one of ours.
+///
+/// Stateful nodes need a [`crate::state::StateLocation`] as an extension of the session's
+/// configuration; nothing is read or written yet.
+///
+/// # Errors
+/// Expressions that cannot be planned; types that cannot be kept as state.
+pub fn plan_extension(
+    node: &dyn UserDefinedLogicalNode,
+    logical_inputs: &[&LogicalPlan],
+    physical_inputs: &[Arc<dyn ExecutionPlan>],
+    session: &dyn Session,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let input = || match (logical_inputs, physical_inputs) {
+        ([logical], [physical]) => Ok((logical.schema(), Arc::clone(physical))),
+        _ => Err(internal_datafusion_err!("{} takes one input", node.name())),
+    };
+    if let Some(window) = node.as_any().downcast_ref::<TimeWindow>() {
+        let (schema, input) = input()?;
+        return TimeWindowExec::plan(window, schema, input, session).map(Some);
+    }
+    if let Some(aggregate) = node.as_any().downcast_ref::<StatefulAggregate>() {
+        let (schema, input) = input()?;
+        return StatefulAggregateExec::plan(aggregate, schema, input, session).map(Some);
+    }
+    Ok(None)
+}
+
+/// The stateful operators of a physical plan, root first.
+pub fn stateful_operators(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<dyn StatefulOperator>> {
+    let own = plan.downcast_ref::<StatefulAggregateExec>().map(StatefulAggregateExec::operator);
+    own.into_iter().chain(plan.children().into_iter().flat_map(stateful_operators)).collect()
+}

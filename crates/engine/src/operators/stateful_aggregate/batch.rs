@@ -1,0 +1,53 @@
+//! What the group stores are told of a batch, and what they give back.
+
+use datafusion::arrow::array::{ArrayRef, TimestampMicrosecondArray};
+
+use super::buffer_set::Arguments;
+use crate::sink::OutputMode;
+
+/// The batch as the group stores see it; instants in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) batch: i64,
+    pub(super) mode: OutputMode,
+    /// Groups up to here are late: nothing of them is taken. `None`: nothing is ever late.
+    pub(super) late: Option<i64>,
+    /// Groups up to here are final after the batch. `None`: nothing is ever evicted.
+    pub(super) evict: Option<i64>,
+}
+
+/// Rows with every expression evaluated.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) len: usize,
+    /// Key columns without the fused window.
+    pub(super) keys: Vec<ArrayRef>,
+    /// The time of the fused window.
+    pub(super) time: Option<TimestampMicrosecondArray>,
+    pub(super) arguments: Vec<Arguments>,
+}
+
+/// Rows of the result, sorted by window start, then key.
+#[derive(Debug, Default)]
+pub(super) struct Emission {
+    /// `(start, end)` of the fused window, row by row.
+    pub(super) windows: Option<(Vec<i64>, Vec<i64>)>,
+    pub(super) keys: Vec<ArrayRef>,
+    pub(super) results: Vec<ArrayRef>,
+    pub(super) len: usize,
+}
+
+/// What happened in a batch. Groups are (window, key) pairs as Spark counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Groups in state after the batch.
+    pub(super) total: i64,
+    pub(super) updated: i64,
+    pub(super) removed: i64,
+    pub(super) dropped: i64,
+    /// (row, window) pairs: offered = applied + late + null time.
+    pub(super) offered: i64,
+    pub(super) applied: i64,
+    pub(super) late: i64,
+    pub(super) null_time: i64,
+}

@@ -1,0 +1,271 @@
+//! Groups of an aggregate without a fused window: one buffer a key, slot = key id.
+//!
+//! When a key column carries event time, a group is final once its time (a window column:
+//! its end) is at or below the watermark. A null time is never late and never final.
+
+use std::collections::{BTreeMap, HashSet};
+
+use datafusion::arrow::{
+    array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray, UInt32Array},
+    datatypes::TimestampMicrosecondType,
+};
+
+use super::{
+    batch::{Counts, Emission, Frame, Rows},
+    buffer_set::BufferSet,
+    groups::Groups,
+    spec::Spec,
+};
+use crate::{
+    Result, SparkError, operators::aggregate::Arrival, plan::EventTimeKey, sink::OutputMode, state::KeyTable,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct KeyedGroups {
+    keys: KeyTable,
+    buffers: BufferSet,
+    event_time: Option<EventTimeKey>,
+    /// By key id: whether the group is in state.
+    exists: Vec<bool>,
+    /// Groups by event time, for eviction.
+    by_time: BTreeMap<i64, Vec<u32>>,
+    /// By key id: the last batch (counted by `epoch`) that changed it.
+    touched: Vec<u32>,
+    epoch: u32,
+    dirty: Vec<u32>,
+    late: HashSet<u32>,
+    live: i64,
+    counts: Counts,
+    arrived: i64,
+    ids: Vec<u32>,
+}
+
+impl KeyedGroups {
+    pub(super) fn new(spec: &Spec) -> Result<Self> {
+        Ok(Self {
+            keys: KeyTable::new(&spec.key_types)?,
+            buffers: BufferSet::new(&spec.calls)?,
+            event_time: spec.event_time,
+            exists: vec![],
+            by_time: BTreeMap::new(),
+            touched: vec![],
+            epoch: 0,
+            dirty: vec![],
+            late: HashSet::new(),
+            live: 0,
+            counts: Counts::default(),
+            arrived: 0,
+            ids: vec![],
+        })
+    }
+
+    fn admit_keys(&mut self) {
+        let capacity = self.keys.capacity();
+        self.exists.resize(capacity, false);
+        self.touched.resize(capacity, 0);
+        self.buffers.reserve(capacity);
+    }
+
+    /// The event times of key columns, null where there is none.
+    fn times(&self, keys: &[ArrayRef]) -> Result<Option<TimestampMicrosecondArray>> {
+        let wrong = || SparkError::internal("an event-time key is no timestamp");
+        let column = match self.event_time {
+            None => return Ok(None),
+            Some(EventTimeKey::Window) => return Err(wrong()),
+            Some(EventTimeKey::Column(index)) => keys.get(index).cloned().ok_or_else(wrong)?,
+            Some(EventTimeKey::WindowColumn(index)) => {
+                let window = keys.get(index).and_then(|k| k.as_struct_opt()).ok_or_else(wrong)?;
+                let end = window.column_by_name("end").cloned().ok_or_else(wrong)?;
+                if window.null_count() > 0 {
+                    // A null window has no end, whatever the child holds.
+                    let valid = window.nulls().map(|n| n.inner().clone());
+                    let mask = valid.map(|v| datafusion::arrow::array::BooleanArray::new(!&v, None));
+                    match mask {
+                        Some(mask) => datafusion::arrow::compute::nullif(&end, &mask)?,
+                        None => end,
+                    }
+                } else {
+                    end
+                }
+            }
+        };
+        Ok(Some(column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?.clone()))
+    }
+
+    /// Puts a key into state.
+    fn enter(&mut self, id: u32, time: Option<i64>) {
+        self.exists[id as usize] = true;
+        self.touched[id as usize] = 0;
+        self.live += 1;
+        if let Some(time) = time {
+            self.by_time.entry(time).or_default().push(id);
+        }
+    }
+
+    fn remove_up_to(&mut self, micros: i64) -> i64 {
+        let kept = match micros.checked_add(1) {
+            Some(after) => self.by_time.split_off(&after),
+            None => BTreeMap::new(),
+        };
+        let gone: Vec<u32> = std::mem::replace(&mut self.by_time, kept).into_values().flatten().collect();
+        self.buffers.clear(&gone);
+        for id in &gone {
+            self.exists[*id as usize] = false;
+            self.keys.release(*id);
+        }
+        let removed = i64::try_from(gone.len()).unwrap_or(i64::MAX);
+        self.live -= removed;
+        removed
+    }
+
+    fn existing(&self) -> Vec<u32> {
+        let all = self.exists.iter().enumerate().filter(|(_, exists)| **exists);
+        all.map(|(id, _)| u32::try_from(id).unwrap_or(u32::MAX)).collect()
+    }
+
+    fn stored(&self, mut ids: Vec<u32>) -> Result<Vec<ArrayRef>> {
+        self.keys.sort_unique(&mut ids);
+        let mut columns = self.keys.columns(&ids)?;
+        columns.extend(self.buffers.export(&ids)?);
+        Ok(columns)
+    }
+}
+
+impl Groups for KeyedGroups {
+    fn begin(&mut self) {
+        self.epoch += 1;
+        self.dirty.clear();
+        self.late.clear();
+        self.counts = Counts::default();
+        self.arrived = 0;
+    }
+
+    fn update(&mut self, rows: &Rows, frame: &Frame) -> Result<()> {
+        let mut ids = std::mem::take(&mut self.ids);
+        ids.clear();
+        self.keys.intern(&rows.keys, rows.len, &mut ids)?;
+        self.admit_keys();
+        let times = self.times(&rows.keys)?;
+        let mut picked: Vec<u32> = Vec::new();
+        let mut slots: Vec<u32> = Vec::with_capacity(rows.len);
+        for (row, id) in ids.iter().enumerate() {
+            let time = times.as_ref().filter(|t| t.is_valid(row)).map(|t| t.value(row));
+            if let (Some(time), Some(late)) = (time, frame.late)
+                && time <= late
+            {
+                self.late.insert(*id);
+                continue;
+            }
+            if !self.exists[*id as usize] {
+                self.enter(*id, time);
+            }
+            if self.touched[*id as usize] != self.epoch {
+                self.touched[*id as usize] = self.epoch;
+                self.dirty.push(*id);
+            }
+            slots.push(*id);
+            picked.push(row as u32);
+        }
+        let (offered, applied) = (rows.len as i64, slots.len() as i64);
+        self.counts.offered += offered;
+        self.counts.applied += applied;
+        self.counts.late += offered - applied;
+        let arrival = Arrival { batch: frame.batch, row: self.arrived };
+        self.arrived += offered;
+        let taken = (picked.len() < rows.len).then(|| UInt32Array::from(picked));
+        self.buffers.update(&slots, &rows.arguments, taken.as_ref(), arrival)?;
+        self.ids = ids;
+        Ok(())
+    }
+
+    fn finish(&mut self, frame: &Frame) -> Result<(Emission, Counts)> {
+        if self.keys.width() == 0 {
+            // A global aggregate always has its one row, as in Spark.
+            self.keys.intern(&[], 0, &mut vec![])?;
+            self.admit_keys();
+            if !self.exists[0] {
+                self.enter(0, None);
+            }
+            if self.dirty.is_empty() {
+                self.dirty.push(0);
+            }
+        }
+        let mut ids = match frame.mode {
+            OutputMode::Append => match frame.evict {
+                Some(evict) => self.by_time.range(..=evict).flat_map(|(_, ids)| ids).copied().collect(),
+                None => vec![],
+            },
+            OutputMode::Update => self.dirty.clone(),
+            OutputMode::Complete => self.existing(),
+        };
+        self.keys.sort_unique(&mut ids);
+        let emission = Emission {
+            windows: None,
+            keys: self.keys.columns(&ids)?,
+            results: self.buffers.evaluate(&ids)?,
+            len: ids.len(),
+        };
+        let mut counts = self.counts;
+        counts.updated = i64::try_from(self.dirty.len()).unwrap_or(i64::MAX);
+        counts.dropped = i64::try_from(self.late.len()).unwrap_or(i64::MAX);
+        if let Some(evict) = frame.evict {
+            counts.removed = self.remove_up_to(evict);
+        }
+        for id in self.keys.take_fresh() {
+            if self.keys.contains(id) && !self.exists[id as usize] {
+                self.keys.release(id);
+            }
+        }
+        counts.total = self.live;
+        Ok((emission, counts))
+    }
+
+    fn changes(&self) -> Result<Vec<ArrayRef>> {
+        self.stored(self.dirty.iter().filter(|id| self.exists[**id as usize]).copied().collect())
+    }
+
+    fn snapshot(&self) -> Result<Vec<ArrayRef>> {
+        self.stored(self.existing())
+    }
+
+    fn stored_rows(&self) -> usize {
+        usize::try_from(self.live).unwrap_or(0)
+    }
+
+    fn restore(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let width = self.keys.width();
+        let rows = columns.first().map_or(0, |c| c.len());
+        if columns.len() < width {
+            return Err(SparkError::internal("state has too few columns"));
+        }
+        let (keys, buffers) = columns.split_at(width);
+        let mut ids = vec![];
+        self.keys.intern(keys, rows, &mut ids)?;
+        self.admit_keys();
+        self.keys.take_fresh();
+        let times = self.times(keys)?;
+        for (row, id) in ids.iter().enumerate() {
+            if !self.exists[*id as usize] {
+                self.enter(*id, times.as_ref().filter(|t| t.is_valid(row)).map(|t| t.value(row)));
+            }
+        }
+        self.buffers.import(&ids, buffers)
+    }
+
+    fn evict(&mut self, micros: i64) -> Result<()> {
+        self.remove_up_to(micros);
+        Ok(())
+    }
+
+    fn loaded(&mut self, _evicted: Option<i64>) {}
+
+    fn memory(&self) -> usize {
+        let index: usize = self.by_time.values().map(|ids| ids.capacity() * size_of::<u32>() + 48).sum();
+        self.keys.memory()
+            + self.buffers.memory()
+            + index
+            + self.exists.capacity()
+            + self.touched.capacity() * 4
+    }
+}

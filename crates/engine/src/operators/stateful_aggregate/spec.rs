@@ -1,0 +1,70 @@
+//! What a stateful aggregate keeps: types of keys and buffers, and how groups become final.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::{
+    buffer_set::BufferSet, groups::Groups, keyed_groups::KeyedGroups, pane_grid::PaneGrid,
+    pane_groups::PaneGroups,
+};
+use crate::{
+    Result,
+    operators::aggregate::AggregateCall,
+    plan::EventTimeKey,
+    sink::OutputMode,
+    state::{StateSchema, spark_type_name},
+    time::WindowSpec,
+};
+
+/// The parts of a stateful aggregate that do not change from batch to batch.
+#[derive(Debug, Clone)]
+pub(super) struct Spec {
+    /// Keys without the fused window.
+    pub(super) key_types: Vec<DataType>,
+    pub(super) key_names: Vec<String>,
+    pub(super) calls: Vec<AggregateCall>,
+    pub(super) window: Option<WindowSpec>,
+    pub(super) event_time: Option<EventTimeKey>,
+    pub(super) mode: OutputMode,
+}
+
+impl Spec {
+    /// An empty store of groups.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_FEATURE` for key or argument types that cannot be kept.
+    pub(super) fn groups(&self) -> Result<Box<dyn Groups>> {
+        Ok(match self.window {
+            Some(window) => Box::new(PaneGroups::new(self, PaneGrid::new(window))?),
+            None => Box::new(KeyedGroups::new(self)?),
+        })
+    }
+
+    /// Columns of the stored rows: the pane number if there is a window, keys, buffers.
+    pub(super) fn stored_schema(&self) -> Result<SchemaRef> {
+        let mut fields: Vec<Arc<Field>> = Vec::new();
+        if self.window.is_some() {
+            fields.push(Arc::new(Field::new("pane", DataType::Int64, false)));
+        }
+        for (i, data_type) in self.key_types.iter().enumerate() {
+            fields.push(Arc::new(Field::new(format!("key{i}"), data_type.clone(), true)));
+        }
+        fields.extend(BufferSet::fields(&self.calls)?);
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// What has to stay the same from run to run.
+    pub(super) fn state_schema(&self) -> Result<StateSchema> {
+        let mut keys: Vec<(String, String)> = Vec::new();
+        if let Some(window) = self.window {
+            let (duration, slide, start) = (window.duration(), window.slide(), window.start_time());
+            keys.push(("window".to_string(), format!("panes<{duration} us,{slide} us,{start} us>")));
+        }
+        let named = self.key_names.iter().zip(&self.key_types);
+        keys.extend(named.map(|(name, data_type)| (name.clone(), spark_type_name(data_type))));
+        let buffers = BufferSet::fields(&self.calls)?;
+        let values = buffers.iter().map(|f| (f.name().clone(), spark_type_name(f.data_type()))).collect();
+        Ok(StateSchema { keys, values })
+    }
+}

@@ -1,0 +1,478 @@
+//! Interns grouping keys: each distinct key becomes a small dense number.
+//!
+//! A single integer-like or string key has a table of its own; everything else goes through
+//! Arrow's row encoding, which lives in memory only and is never written.
+//!
+//! # Invariants
+//! Keys that Spark groups together have one id: -0.0 equals 0.0, all NaNs are equal, nulls
+//! are equal. Ids are dense, and released ids are used again: they carry no order, so
+//! nothing visible may depend on them (see [`KeyTable::compare`]).
+
+use std::{cmp::Ordering, fmt, hash::BuildHasher, sync::Arc};
+
+use datafusion::arrow::{
+    array::{
+        Array, ArrayRef, AsArray, BinaryArray, GenericListArray, Int64Array, PrimitiveArray, StringArray,
+        StructArray,
+    },
+    compute::cast,
+    datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, Int64Type},
+    row::{RowConverter, RowParser, SortField},
+};
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::{Result, SparkError};
+
+/// The keys of one operator.
+pub struct KeyTable {
+    types: Vec<DataType>,
+    hasher: DefaultHashBuilder,
+    kind: Kind,
+    /// By id; false for ids that wait in `free`.
+    used: Vec<bool>,
+    free: Vec<u32>,
+    /// Ids given out since [`KeyTable::take_fresh`].
+    fresh: Vec<u32>,
+}
+
+enum Kind {
+    /// No key columns: one group, id 0.
+    Unit,
+    /// One column that fits 64 bits.
+    Ints { table: HashTable<(i64, u32)>, values: Vec<i64>, null: Option<u32>, last: Option<(i64, u32)> },
+    /// One string or binary column.
+    Bytes { table: HashTable<(u64, u32)>, values: Vec<Box<[u8]>>, null: Option<u32>, held: usize },
+    /// Anything else, as order-preserving rows.
+    Rows {
+        table: HashTable<(u64, u32)>,
+        values: Vec<Box<[u8]>>,
+        converter: RowConverter,
+        parser: RowParser,
+        held: usize,
+    },
+}
+
+impl fmt::Debug for KeyTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyTable").field("types", &self.types).field("keys", &self.len()).finish()
+    }
+}
+
+impl KeyTable {
+    /// An empty table for keys of these types.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_FEATURE` for types that cannot be grouped (maps).
+    pub fn new(types: &[DataType]) -> Result<Self> {
+        let kind = match types {
+            [] => Kind::Unit,
+            [one] if is_int_like(one) => {
+                Kind::Ints { table: HashTable::new(), values: vec![], null: None, last: None }
+            }
+            [DataType::Utf8 | DataType::Binary] => {
+                Kind::Bytes { table: HashTable::new(), values: vec![], null: None, held: 0 }
+            }
+            _ => {
+                let fields: Vec<_> = types.iter().map(|t| SortField::new(t.clone())).collect();
+                if !RowConverter::supports_fields(&fields) {
+                    return Err(SparkError::unsupported(format!("grouping by the types {types:?}")));
+                }
+                let converter = RowConverter::new(fields)?;
+                let parser = converter.parser();
+                Kind::Rows { table: HashTable::new(), values: vec![], converter, parser, held: 0 }
+            }
+        };
+        Ok(Self {
+            types: types.to_vec(),
+            hasher: DefaultHashBuilder::default(),
+            kind,
+            used: vec![],
+            free: vec![],
+            fresh: vec![],
+        })
+    }
+
+    /// Number of keys held.
+    pub fn len(&self) -> usize {
+        self.used.len() - self.free.len()
+    }
+
+    /// Whether no key is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of key columns.
+    pub fn width(&self) -> usize {
+        self.types.len()
+    }
+
+    /// Every id is below this.
+    pub fn capacity(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Whether a key has this id.
+    pub fn contains(&self, id: u32) -> bool {
+        self.used.get(id as usize) == Some(&true)
+    }
+
+    /// Appends the id of each of `rows` keys to `ids`.
+    ///
+    /// # Errors
+    /// Columns of other types than the table's.
+    pub fn intern(&mut self, columns: &[ArrayRef], rows: usize, ids: &mut Vec<u32>) -> Result<()> {
+        ids.reserve(rows);
+        let Self { types, hasher, kind, used, free, fresh } = self;
+        let none_yet = used.is_empty();
+        let mut issue = || -> u32 {
+            let id = free.pop().unwrap_or_else(|| {
+                used.push(false);
+                // Ids are bounded by memory long before 2^32 keys.
+                u32::try_from(used.len() - 1).unwrap_or(u32::MAX)
+            });
+            used[id as usize] = true;
+            fresh.push(id);
+            id
+        };
+        if let Some(wrong) = columns.iter().zip(types.iter()).find(|(c, t)| c.data_type() != *t) {
+            return Err(SparkError::internal(format!(
+                "a key of type {} where {} is due",
+                wrong.0.data_type(),
+                wrong.1
+            )));
+        }
+        match (kind, columns) {
+            (Kind::Unit, _) => {
+                if none_yet {
+                    issue();
+                }
+                ids.resize(ids.len() + rows, 0);
+            }
+            (Kind::Ints { table, values, null, last }, [column]) => {
+                let ints = to_ints(column)?;
+                for (row, value) in ints.values().iter().enumerate() {
+                    if ints.is_null(row) {
+                        ids.push(*null.get_or_insert_with(&mut issue));
+                        continue;
+                    }
+                    if let Some((seen, id)) = *last
+                        && seen == *value
+                    {
+                        ids.push(id);
+                        continue;
+                    }
+                    let hash = hasher.hash_one(*value);
+                    let entry = table.entry(hash, |(v, _)| v == value, |(v, _)| hasher.hash_one(*v));
+                    let (_, id) = *entry
+                        .or_insert_with(|| {
+                            let id = issue();
+                            put(values, id, *value);
+                            (*value, id)
+                        })
+                        .get();
+                    *last = Some((*value, id));
+                    ids.push(id);
+                }
+            }
+            (Kind::Bytes { table, values, null, held }, [column]) => {
+                let mut one = |bytes: Option<&[u8]>| match bytes {
+                    None => *null.get_or_insert_with(&mut issue),
+                    Some(bytes) => intern_bytes(hasher, table, values, held, bytes, &mut issue),
+                };
+                match column.data_type() {
+                    DataType::Utf8 => {
+                        let strings = column.as_string::<i32>();
+                        ids.extend(strings.iter().map(|s| one(s.map(str::as_bytes))));
+                    }
+                    _ => ids.extend(column.as_binary::<i32>().iter().map(one)),
+                }
+            }
+            (Kind::Rows { table, values, converter, held, .. }, columns) => {
+                let normal = columns.iter().map(normalize).collect::<Result<Vec<_>>>()?;
+                let encoded = converter.convert_columns(&normal)?;
+                ids.extend(
+                    encoded
+                        .iter()
+                        .map(|row| intern_bytes(hasher, table, values, held, row.as_ref(), &mut issue)),
+                );
+            }
+            _ => return Err(SparkError::internal("a key with a wrong number of columns")),
+        }
+        Ok(())
+    }
+
+    /// The ids given out for new keys since the last call.
+    pub fn take_fresh(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Forgets a key; its id will be used again. The single group without key columns stays.
+    pub fn release(&mut self, id: u32) {
+        if !self.contains(id) || matches!(self.kind, Kind::Unit) {
+            return;
+        }
+        let index = id as usize;
+        match &mut self.kind {
+            Kind::Unit => {}
+            Kind::Ints { null, .. } | Kind::Bytes { null, .. } if *null == Some(id) => *null = None,
+            Kind::Ints { table, values, last, .. } => {
+                *last = None;
+                let hash = self.hasher.hash_one(values[index]);
+                if let Ok(entry) = table.find_entry(hash, |(_, other)| *other == id) {
+                    entry.remove();
+                }
+            }
+            Kind::Bytes { table, values, held, .. } | Kind::Rows { table, values, held, .. } => {
+                let bytes = std::mem::take(&mut values[index]);
+                *held -= bytes.len();
+                let hash = self.hasher.hash_one(&*bytes);
+                if let Ok(entry) = table.find_entry(hash, |(_, other)| *other == id) {
+                    entry.remove();
+                }
+            }
+        }
+        self.used[index] = false;
+        self.free.push(id);
+    }
+
+    /// The key columns of `ids`.
+    ///
+    /// # Errors
+    /// Only when Arrow cannot build a column (more than 2 GiB of text in one).
+    pub fn columns(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        Ok(match &self.kind {
+            Kind::Unit => vec![],
+            Kind::Ints { values, null, .. } => {
+                let ints: Int64Array =
+                    ids.iter().map(|id| (Some(*id) != *null).then(|| values[*id as usize])).collect();
+                vec![from_ints(ints, &self.types[0])?]
+            }
+            Kind::Bytes { values, null, .. } => {
+                let bytes: BinaryArray =
+                    ids.iter().map(|id| (Some(*id) != *null).then(|| &*values[*id as usize])).collect();
+                match self.types[0] {
+                    DataType::Utf8 => vec![Arc::new(StringArray::try_from_binary(bytes)?)],
+                    _ => vec![Arc::new(bytes)],
+                }
+            }
+            Kind::Rows { values, converter, parser, .. } => {
+                if ids.is_empty() {
+                    return Ok(self.types.iter().map(datafusion::arrow::array::new_empty_array).collect());
+                }
+                converter.convert_rows(ids.iter().map(|id| parser.parse(&values[*id as usize])))?
+            }
+        })
+    }
+
+    /// Orders two keys by value, column by column, ascending, nulls first.
+    pub fn compare(&self, a: u32, b: u32) -> Ordering {
+        let by_null = |null: Option<u32>| (Some(a) != null).cmp(&(Some(b) != null));
+        match &self.kind {
+            Kind::Unit => Ordering::Equal,
+            Kind::Ints { values, null, .. } => by_null(*null).then_with(|| match *null {
+                Some(null) if null == a => Ordering::Equal,
+                _ => values[a as usize].cmp(&values[b as usize]),
+            }),
+            Kind::Bytes { values, null, .. } => by_null(*null).then_with(|| match *null {
+                Some(null) if null == a => Ordering::Equal,
+                _ => values[a as usize].cmp(&values[b as usize]),
+            }),
+            Kind::Rows { values, .. } => values[a as usize].cmp(&values[b as usize]),
+        }
+    }
+
+    /// Sorts ids by key and removes repeated ones.
+    pub fn sort_unique(&self, ids: &mut Vec<u32>) {
+        ids.sort_unstable();
+        ids.dedup();
+        ids.sort_unstable_by(|a, b| self.compare(*a, *b));
+    }
+
+    /// Bytes held, estimated.
+    pub fn memory(&self) -> usize {
+        let own = self.used.capacity() + (self.free.capacity() + self.fresh.capacity()) * size_of::<u32>();
+        own + match &self.kind {
+            Kind::Unit => 0,
+            Kind::Ints { table, values, .. } => {
+                table.capacity() * size_of::<(i64, u32)>() + values.capacity() * size_of::<i64>()
+            }
+            Kind::Bytes { table, values, held, .. } | Kind::Rows { table, values, held, .. } => {
+                table.capacity() * size_of::<(u64, u32)>() + values.capacity() * size_of::<Box<[u8]>>() + held
+            }
+        }
+    }
+}
+
+fn put<T: Default>(values: &mut Vec<T>, id: u32, value: T) {
+    let index = id as usize;
+    if index >= values.len() {
+        values.resize_with(index + 1, T::default);
+    }
+    values[index] = value;
+}
+
+#[inline]
+fn intern_bytes(
+    hasher: &DefaultHashBuilder,
+    table: &mut HashTable<(u64, u32)>,
+    values: &mut Vec<Box<[u8]>>,
+    held: &mut usize,
+    bytes: &[u8],
+    issue: &mut impl FnMut() -> u32,
+) -> u32 {
+    let hash = hasher.hash_one(bytes);
+    if let Some((_, id)) = table.find(hash, |(h, id)| *h == hash && &*values[*id as usize] == bytes) {
+        return *id;
+    }
+    let id = issue();
+    put(values, id, bytes.into());
+    *held += bytes.len();
+    table.insert_unique(hash, (hash, id), |(h, _)| *h);
+    id
+}
+
+fn is_int_like(data_type: &DataType) -> bool {
+    use datafusion::arrow::datatypes::TimeUnit::Microsecond;
+    matches!(
+        data_type,
+        DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Date32
+            | DataType::Timestamp(Microsecond, _)
+    )
+}
+
+fn to_ints(column: &ArrayRef) -> Result<Int64Array> {
+    let ints = match column.data_type() {
+        DataType::Date32 => cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?,
+        _ => cast(column, &DataType::Int64)?,
+    };
+    Ok(ints.as_primitive::<Int64Type>().clone())
+}
+
+fn from_ints(ints: Int64Array, data_type: &DataType) -> Result<ArrayRef> {
+    let ints: ArrayRef = Arc::new(ints);
+    Ok(match data_type {
+        DataType::Date32 => {
+            let days: PrimitiveArray<Int32Type> = cast(&ints, &DataType::Int32)?.as_primitive().clone();
+            Arc::new(days.reinterpret_cast::<datafusion::arrow::datatypes::Date32Type>())
+        }
+        _ => cast(&ints, data_type)?,
+    })
+}
+
+/// -0.0 becomes 0.0 and every NaN the canonical one, also inside structs and arrays.
+fn normalize(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
+        DataType::Float32 => {
+            canonical::<Float32Type>(column, |v| if v.is_nan() { f32::NAN } else { v + 0.0 })
+        }
+        DataType::Float64 => {
+            canonical::<Float64Type>(column, |v| if v.is_nan() { f64::NAN } else { v + 0.0 })
+        }
+        DataType::Struct(fields) => {
+            let array = column.as_struct();
+            let children = array.columns().iter().map(normalize).collect::<Result<Vec<_>>>()?;
+            Arc::new(StructArray::try_new_with_length(
+                fields.clone(),
+                children,
+                array.nulls().cloned(),
+                array.len(),
+            )?)
+        }
+        DataType::List(field) => {
+            let array = column.as_list::<i32>();
+            let values = normalize(array.values())?;
+            let offsets = array.offsets().clone();
+            Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, values, array.nulls().cloned())?)
+        }
+        _ => Arc::clone(column),
+    })
+}
+
+fn canonical<T: ArrowPrimitiveType>(column: &ArrayRef, f: impl Fn(T::Native) -> T::Native) -> ArrayRef {
+    Arc::new(column.as_primitive::<T>().unary::<_, T>(f))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Date32Array, Float64Array, Int32Array, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn ids(table: &mut KeyTable, columns: &[ArrayRef]) -> Vec<u32> {
+        let mut ids = vec![];
+        table.intern(columns, columns.first().map_or(2, |c| c.len()), &mut ids).unwrap();
+        ids
+    }
+
+    fn kinds() -> Vec<Vec<ArrayRef>> {
+        let strings: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("b"), Some("")]));
+        let ints: ArrayRef = Arc::new(Int32Array::from(vec![Some(2), None, Some(-1), Some(2), Some(0)]));
+        let dates: ArrayRef = Arc::new(Date32Array::from(vec![Some(2), None, Some(-1), Some(2), Some(0)]));
+        let times = TimestampMicrosecondArray::from(vec![Some(2), None, Some(-1), Some(2), Some(0)]);
+        let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
+        vec![
+            vec![Arc::clone(&strings)],
+            vec![Arc::clone(&ints)],
+            vec![dates],
+            vec![times],
+            vec![strings, ints],
+        ]
+    }
+
+    #[test]
+    fn equal_keys_share_an_id_and_columns_come_back() {
+        for columns in kinds() {
+            let types: Vec<_> = columns.iter().map(|c| c.data_type().clone()).collect();
+            let mut table = KeyTable::new(&types).unwrap();
+            let first = ids(&mut table, &columns);
+            assert_eq!(first, [0, 1, 2, 0, 3], "{types:?}");
+            assert_eq!(ids(&mut table, &columns), first, "{types:?}");
+            assert_eq!(table.len(), 4);
+            assert_eq!(&table.columns(&first).unwrap(), &columns);
+            let mut order = vec![3, 2, 1, 0, 2];
+            table.sort_unique(&mut order);
+            assert_eq!(order[0], 1, "nulls first: {types:?}");
+            assert_eq!(order.len(), 4);
+        }
+    }
+
+    #[test]
+    fn released_keys_are_gone_and_their_ids_used_again() {
+        for columns in kinds() {
+            let types: Vec<_> = columns.iter().map(|c| c.data_type().clone()).collect();
+            let mut table = KeyTable::new(&types).unwrap();
+            ids(&mut table, &columns);
+            assert_eq!(table.take_fresh(), [0, 1, 2, 3]);
+            table.release(1);
+            table.release(0);
+            table.release(0);
+            assert_eq!(table.len(), 2, "{types:?}");
+            let again = ids(&mut table, &columns);
+            assert_eq!(table.len(), 4);
+            assert_eq!(table.take_fresh().len(), 2);
+            assert_eq!(&table.columns(&again).unwrap(), &columns);
+        }
+    }
+
+    #[test]
+    fn floats_group_as_in_spark() {
+        let mut table = KeyTable::new(&[DataType::Float64]).unwrap();
+        let odd_nan = f64::from_bits(0xfff8_0000_0000_0001);
+        let column: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, odd_nan, 1.0]));
+        assert_eq!(ids(&mut table, &[column]), [0, 0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn no_key_is_one_group() {
+        let mut table = KeyTable::new(&[]).unwrap();
+        assert_eq!(ids(&mut table, &[]), [0, 0]);
+        table.release(0);
+        assert_eq!(table.len(), 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! Spark's operator metadata file, `state/<operator>/_metadata/metadata` (v1).
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result, SparkError,
+    checkpoint::storage::{Storage, read_failed, write_failed},
+};
+
+/// Which operator a state directory belongs to: `v1`, newline, one JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorMetadata {
+    operator_info: OperatorInfo,
+    state_store_info: Vec<StateStoreInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OperatorInfo {
+    operator_id: usize,
+    operator_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StateStoreInfo {
+    store_name: String,
+    num_cols_prefix_key: usize,
+    num_partitions: usize,
+}
+
+impl OperatorMetadata {
+    /// An operator with one store; `partitions` is Spark's shuffle partition count, which
+    /// decides how its readers expect the state to be split.
+    pub fn new(operator_id: usize, operator_name: &str, partitions: usize) -> Self {
+        let store = StateStoreInfo {
+            store_name: "default".to_string(),
+            num_cols_prefix_key: 0,
+            num_partitions: partitions,
+        };
+        let operator_info = OperatorInfo { operator_id, operator_name: operator_name.to_string() };
+        Self { operator_info, state_store_info: vec![store] }
+    }
+
+    /// Where the file stands under the operator's directory.
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join("_metadata").join("metadata")
+    }
+
+    /// The file's content.
+    ///
+    /// # Errors
+    /// Never in practice: the fields always print.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let json = serde_json::to_string(self)
+            .map_err(|e| SparkError::internal(format!("operator metadata: {e}")))?;
+        Ok(format!("v1\n{json}").into_bytes())
+    }
+
+    /// Writes the file, or compares with the one that is there.
+    ///
+    /// # Errors
+    /// `STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA` when another operator
+    /// wrote it: the query was changed.
+    pub fn write_or_check(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
+        let path = Self::path(dir);
+        if storage.info(&path).map_err(|e| read_failed(&path, e))?.is_none() {
+            return storage.write_atomic(&path, &self.encode()?).map_err(|e| write_failed(&path, e));
+        }
+        let bytes = storage.read(&path).map_err(|e| read_failed(&path, e))?;
+        let json = bytes.strip_prefix(b"v1\n").unwrap_or(&bytes);
+        let show = |o: &OperatorInfo| {
+            format!("(OperatorId: {} -> OperatorName: {})", o.operator_id, o.operator_name)
+        };
+        let stored: Self = serde_json::from_slice(json).map_err(|e| {
+            SparkError::new("CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE")
+                .with("fileToRead", path.display().to_string())
+                .with("reason", format!("it does not parse: {e}"))
+        })?;
+        if stored.operator_info != self.operator_info {
+            return Err(SparkError::new("STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA")
+                .with("OpsInMetadataSeq", show(&stored.operator_info))
+                .with("OpsInCurBatchSeq", show(&self.operator_info)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_sparks() {
+        let text =
+            String::from_utf8(OperatorMetadata::new(0, "stateStoreSave", 3).encode().unwrap()).unwrap();
+        assert_eq!(
+            text,
+            "v1\n{\"operatorInfo\":{\"operatorId\":0,\"operatorName\":\"stateStoreSave\"},\"stateStoreInfo\":[{\"storeName\":\"default\",\"numColsPrefixKey\":0,\"numPartitions\":3}]}"
+        );
+    }
+}
