@@ -1,6 +1,6 @@
 //! `metadata`: the identity of a query, `{"id":"<uuid>"}`, written once.
 
-use std::{io, path::PathBuf};
+use std::{io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ impl StreamMetadata {
     ///
     /// # Errors
     /// The file is unreadable or holds no query id.
-    pub fn read(storage: &StorageRef, path: &PathBuf) -> Result<Option<Uuid>> {
+    pub fn read(storage: &StorageRef, path: &Path) -> Result<Option<Uuid>> {
         let bytes = match storage.read(path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -37,7 +37,7 @@ impl StreamMetadata {
     ///
     /// # Errors
     /// `TASK_WRITE_FAILED`.
-    pub fn write(storage: &StorageRef, path: &PathBuf, id: Uuid) -> Result<()> {
+    pub fn write(storage: &StorageRef, path: &Path, id: Uuid) -> Result<()> {
         let json = serde_json::to_vec(&Self { id: id.to_string() })
             .map_err(|e| SparkError::internal("query metadata is no JSON").caused_by(e))?;
         storage.create_exclusive(path, &json).map_err(|e| write_failed(path, e))
