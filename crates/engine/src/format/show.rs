@@ -3,6 +3,8 @@
 //! Widths and truncation count UTF-16 units, as Java does; full-width characters take two
 //! columns. Cells are right-aligned when truncation is on, left-aligned when it is off.
 
+mod html;
+
 use std::{fmt::Write, iter::repeat_n};
 
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
@@ -61,6 +63,47 @@ pub fn show_string<Z: ZoneOffsets + ?Sized>(
         let noun = if num_rows == 1 { "row" } else { "rows" };
         // Writing to a String cannot fail, here and below.
         let _ = write!(out, "only showing top {num_rows} {noun}");
+    }
+    Ok(out)
+}
+
+/// The first rows of `batches` as an HTML table, as `Dataset.htmlString` writes it; what a
+/// notebook shows. `vertical` has no meaning here.
+///
+/// Spark differs: it also names letters beyond Latin-1 (`&alpha;`); here they stay letters,
+/// which show the same.
+///
+/// # Errors
+/// As [`show_string`].
+pub fn html_string<Z: ZoneOffsets + ?Sized>(
+    names: &[impl AsRef<str>],
+    batches: &[RecordBatch],
+    options: ShowOptions,
+    zone: &Z,
+) -> Result<String> {
+    let num_rows = usize::try_from(options.num_rows).unwrap_or(0);
+    let truncate = usize::try_from(options.truncate).unwrap_or(0);
+    let header: Vec<Cell> = names.iter().map(|n| Cell::new(escape(n.as_ref()))).collect();
+    let (rows, more) = cells(header.len(), batches, num_rows, truncate, zone)?;
+    let mut out = String::from("<table border='1'>\n");
+    let line = |row: &[Cell], tag: &str, out: &mut String| {
+        let _ = write!(out, "<tr><{tag}>");
+        for (i, cell) in row.iter().enumerate() {
+            if i > 0 {
+                let _ = write!(out, "</{tag}><{tag}>");
+            }
+            html::escape(&cell.text, out);
+        }
+        let _ = writeln!(out, "</{tag}></tr>");
+    };
+    line(&header, "th", &mut out);
+    for row in &rows {
+        line(row, "td", &mut out);
+    }
+    out.push_str("</table>\n");
+    if more {
+        let noun = if num_rows == 1 { "row" } else { "rows" };
+        let _ = writeln!(out, "only showing top {num_rows} {noun}");
     }
     Ok(out)
 }

@@ -111,3 +111,17 @@ fn tables_are_byte_identical_to_spark() {
         }
     }
 }
+
+#[test]
+fn html_is_a_table_with_entities() {
+    let column = StringArray::from(vec![Some("<a href=\"x\">'&'</a>"), Some("é÷日"), None]);
+    let (names, batch) = frame(vec![("a<b", Arc::new(column)), ("y", Arc::new(Int32Array::from(vec![1, 2, 3])))], 3);
+    let options = ShowOptions { num_rows: 2, ..ShowOptions::default() };
+    let text = html_string(&names, &[batch], options, &chrono::Utc).unwrap();
+    assert_eq!(
+        text,
+        "<table border='1'>\n<tr><th>a&lt;b</th><th>y</th></tr>\n\
+         <tr><td>&lt;a href=&quot;x&quot;&gt;'&amp;'&lt;/a&gt;</td><td>1</td></tr>\n\
+         <tr><td>&eacute;&divide;日</td><td>2</td></tr>\n</table>\nonly showing top 2 rows\n"
+    );
+}

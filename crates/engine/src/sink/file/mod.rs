@@ -45,6 +45,9 @@ use attempt::{AttemptLog, staged_path};
 /// Files written at the same time.
 const PARALLEL_WRITES: usize = 8;
 
+/// From this size on a split is written as soon as it is complete.
+const LARGE_SPLIT_BYTES: usize = 8 << 20;
+
 /// What a file sink is made of.
 #[derive(Clone)]
 pub struct FileSinkSpec {
@@ -151,17 +154,25 @@ impl Sink for FileSink {
             // A batch without partitions still writes its empty file.
             rows.push(Box::pin(datafusion::physical_plan::EmptyRecordBatchStream::new(schema)));
         }
+        let sink = self.inner.clone();
         let splits = rows::each_partition(rows, move |split, mut stream| {
-            let mut writer = layout.split(job, split);
+            let (mut writer, sink) = (layout.split(job, split), sink.clone());
             async move {
                 while let Some(batch) = stream.next().await {
                     writer.write(&batch?)?;
                 }
-                writer.finish()
+                let files = writer.finish()?.into_iter().map(OutputFile::Encoded).collect::<Vec<_>>();
+                // Small files are written beside the list below; large ones leave memory now.
+                if files.iter().map(OutputFile::size).sum::<usize>() < LARGE_SPLIT_BYTES {
+                    return Ok(files);
+                }
+                blocking(move || files.into_iter().map(|file| sink.write(&file).map(|()| file.written())).collect())
+                    .await
             }
         });
-        let files: Vec<Arc<EncodedFile>> = splits.await?.into_iter().flatten().map(Arc::new).collect();
-        let names: Vec<String> = files.iter().map(|f| f.name.clone()).collect();
+        let files: Vec<Arc<OutputFile>> = splits.await?.into_iter().flatten().map(Arc::new).collect();
+        let names = files.iter().map(|f| f.name().to_string()).collect();
+        let staged = StagedFiles { sink: self.inner.clone(), batch, names: Some(names) };
 
         // The list and the files become durable side by side; neither is visible.
         let (inner, listed) = (self.inner.clone(), files.clone());
@@ -175,7 +186,37 @@ impl Sink for FileSink {
             futures::join!(announce, write.buffer_unordered(PARALLEL_WRITES).collect::<Vec<Result<()>>>());
         announced?;
         written.into_iter().collect::<Result<()>>()?;
-        Ok(Box::new(StagedFiles { sink: self.inner.clone(), batch, names: Some(names) }))
+        Ok(Box::new(staged))
+    }
+}
+
+/// A file of a batch on its way to its staged place.
+enum OutputFile {
+    Encoded(EncodedFile),
+    /// Already there; the name.
+    Written(String),
+}
+
+impl OutputFile {
+    fn name(&self) -> &str {
+        match self {
+            OutputFile::Encoded(file) => &file.name,
+            OutputFile::Written(name) => name,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            OutputFile::Encoded(file) => file.bytes.len(),
+            OutputFile::Written(_) => 0,
+        }
+    }
+
+    fn written(self) -> Self {
+        match self {
+            OutputFile::Encoded(file) => OutputFile::Written(file.name),
+            written => written,
+        }
     }
 }
 
@@ -189,12 +230,24 @@ struct StagedFiles {
 #[async_trait]
 impl StagedBatch for StagedFiles {
     /// Spark counts no rows here, so the answer is always `None`.
-    async fn publish(self: Box<Self>) -> Result<Option<i64>> {
-        let Self { sink, batch, names } = *self;
-        if let Some(names) = names {
+    async fn publish(mut self: Box<Self>) -> Result<Option<i64>> {
+        if let Some(names) = self.names.take() {
+            let (sink, batch) = (self.sink.clone(), self.batch);
             blocking(move || sink.publish(batch, &names)).await?;
         }
         Ok(None)
+    }
+}
+
+impl Drop for StagedFiles {
+    /// A batch that is given up takes its staged files along; a killed run's go at restart.
+    fn drop(&mut self) {
+        for name in self.names.take().unwrap_or_default() {
+            let path = staged_path(&self.sink.spec.path, &name, &self.sink.run);
+            if let Err(e) = self.sink.storage.delete(&path) {
+                tracing::debug!(path = %path.display(), error = %e, "a staged file could not be removed");
+            }
+        }
     }
 }
 
@@ -232,14 +285,14 @@ impl Inner {
     ///
     /// A visible file stays if this attempt writes the very same bytes again. Any other
     /// goes: its rows may now belong to another file, and would for a moment be in both.
-    fn announce(&self, batch: BatchId, files: &[Arc<EncodedFile>]) -> Result<()> {
-        let again: HashMap<&str, &EncodedFile> = files.iter().map(|f| (f.name.as_str(), f.as_ref())).collect();
+    fn announce(&self, batch: BatchId, files: &[Arc<OutputFile>]) -> Result<()> {
+        let again: HashMap<&str, &OutputFile> = files.iter().map(|f| (f.name(), f.as_ref())).collect();
         let mut touched = BTreeSet::new();
         for name in self.attempts.read(batch)? {
             let path = self.spec.path.join(&name);
             let same = match again.get(name.as_str()) {
-                Some(file) => self.holds(&path, &file.bytes)?,
-                None => false,
+                Some(OutputFile::Encoded(file)) => self.holds(&path, &file.bytes)?,
+                _ => false,
             };
             if !same {
                 self.storage.delete(&path).map_err(|e| write_failed(&path, e))?;
@@ -252,7 +305,7 @@ impl Inner {
                 self.storage.sync_dir(&dir).map_err(|e| write_failed(&dir, e))?;
             }
         }
-        let names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+        let names: Vec<&str> = files.iter().map(|f| f.name()).collect();
         self.attempts.write(batch, &names)
     }
 
@@ -264,7 +317,8 @@ impl Inner {
         }
     }
 
-    fn write(&self, file: &EncodedFile) -> Result<()> {
+    fn write(&self, file: &OutputFile) -> Result<()> {
+        let OutputFile::Encoded(file) = file else { return Ok(()) };
         let path = staged_path(&self.spec.path, &file.name, &self.run);
         self.storage.write_staged(&path, &file.bytes).map_err(|e| write_failed(&path, e))
     }
