@@ -46,7 +46,7 @@ use attempt::{AttemptLog, staged_path};
 const PARALLEL_WRITES: usize = 8;
 
 /// From this size on a split is written as soon as it is complete.
-const LARGE_SPLIT_BYTES: usize = 8 << 20;
+const LARGE_SPLIT_BYTES: usize = if cfg!(test) { 24 } else { 8 << 20 };
 
 /// What a file sink is made of.
 #[derive(Clone)]
