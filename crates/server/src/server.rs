@@ -3,13 +3,25 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use millstream_engine::time::{Clock, SystemClock};
+use datafusion::execution::{SessionState, runtime_env::RuntimeEnv};
+use millstream_engine::{
+    checkpoint::LocalStorage,
+    query::QueryEnvironment,
+    session::{runtime_env, session_state},
+    time::{Clock, SystemClock},
+};
+use parking_lot::{Mutex, RwLock};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_stream::wrappers::TcpListenerStream;
 
 use crate::{
     connect::{ConnectService, SparkConnectServiceServer},
-    session::{SessionKey, SessionManager, conf::BaseConf},
+    session::{
+        Session, SessionKey, SessionManager,
+        conf::BaseConf,
+        queries::{Queries, forward_events},
+        views::Views,
+    },
 };
 
 /// Largest gRPC message, as Spark's `spark.connect.grpc.maxInboundMessageSize`.
@@ -22,14 +34,75 @@ const MAINTENANCE: Duration = Duration::from_secs(30);
 pub struct Server {
     /// All sessions.
     pub sessions: SessionManager,
+    /// Views of `global_temp`, which all sessions see.
+    pub global_views: RwLock<Views>,
     engine: Handle,
+    /// Made when the first plan runs: an idle server has no engine.
+    lazy: Mutex<Lazy>,
+}
+
+#[derive(Debug, Default)]
+struct Lazy {
+    runtime: Option<Arc<RuntimeEnv>>,
+    state: Option<Arc<SessionState>>,
+    environment: Option<Arc<QueryEnvironment>>,
 }
 
 impl Server {
     /// A server whose queries run on `engine`; sessions start with `base`.
     pub fn new(engine: Handle, base: BaseConf) -> Arc<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Arc::new(Self { sessions: SessionManager::new(clock, base), engine })
+        Arc::new(Self {
+            sessions: SessionManager::new(clock, base),
+            global_views: RwLock::default(),
+            engine,
+            lazy: Mutex::default(),
+        })
+    }
+
+    /// The DataFusion session of batch queries.
+    ///
+    /// # Errors
+    /// When there is no room for spilling.
+    pub fn session_state(&self) -> millstream_engine::Result<Arc<SessionState>> {
+        let mut lazy = self.lazy.lock();
+        if let Some(state) = &lazy.state {
+            return Ok(Arc::clone(state));
+        }
+        let partitions = std::thread::available_parallelism().map_or(1, usize::from);
+        let state = Arc::new(session_state(partitions, lazy.runtime()?));
+        lazy.state = Some(Arc::clone(&state));
+        Ok(state)
+    }
+
+    /// The streaming queries of a session.
+    ///
+    /// # Errors
+    /// When there is no room for spilling.
+    pub fn queries(&self, session: &Arc<Session>) -> millstream_engine::Result<Arc<Queries>> {
+        let environment = {
+            let mut lazy = self.lazy.lock();
+            match &lazy.environment {
+                Some(environment) => Arc::clone(environment),
+                None => {
+                    let clock = Arc::clone(self.clock());
+                    let storage = Arc::new(LocalStorage);
+                    let environment = Arc::new(QueryEnvironment::new(
+                        clock,
+                        storage,
+                        lazy.runtime()?,
+                        std::env::temp_dir(),
+                    ));
+                    lazy.environment = Some(Arc::clone(&environment));
+                    environment
+                }
+            }
+        };
+        Ok(Arc::clone(session.queries.get_or_init(|| {
+            let queries = Arc::new(Queries::new(environment));
+            forward_events(session, &queries, &self.engine);
+            queries
+        })))
     }
 
     /// The clock.
@@ -45,6 +118,12 @@ impl Server {
     /// Closes a session and stops its queries; returns its server-side id if there was one.
     pub async fn close_session(&self, key: &SessionKey, allow_reconnect: bool) -> Option<String> {
         let session = self.sessions.remove(key, allow_reconnect)?;
+        if let Some(queries) = session.queries.get() {
+            for id in queries.stop_all().await {
+                tracing::info!("query {id} stopped with session {key}");
+            }
+        }
+        session.listeners.close();
         tracing::info!("session {key} closed");
         Some(session.server_side_id.clone())
     }
@@ -85,6 +164,17 @@ impl Server {
                 self.close_session(&key, false).await;
             }
         }
+    }
+}
+
+impl Lazy {
+    fn runtime(&mut self) -> millstream_engine::Result<Arc<RuntimeEnv>> {
+        if let Some(runtime) = &self.runtime {
+            return Ok(Arc::clone(runtime));
+        }
+        let runtime = runtime_env()?;
+        self.runtime = Some(Arc::clone(&runtime));
+        Ok(runtime)
     }
 }
 

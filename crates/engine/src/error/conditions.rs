@@ -126,6 +126,8 @@ conditions! {
     "CONNECT_INVALID_PLAN.ASSERTION_FAILURE" "56K00" Spark "The Spark Connect plan is invalid. <message>";
     "CONNECT_INVALID_PLAN.CANNOT_FIND_CACHED_LOCAL_RELATION" "56K00" Spark "The Spark Connect plan is invalid. Cannot find a cached local relation for hash: <hash>";
     "CONNECT_INVALID_PLAN.CANNOT_PARSE" "56K00" Spark "The Spark Connect plan is invalid. Cannot decompress or parse the input plan (<errorMsg>)\nThis may be caused by a corrupted compressed plan.\nTo disable plan compression, set 'spark.connect.session.planCompression.threshold' to -1.";
+    "CONNECT_INVALID_PLAN.STREAMING_QUERY_NOT_FOUND" "56K00" Spark "The Spark Connect plan is invalid. Streaming query <id> is not found";
+    "CONNECT_INVALID_PLAN.STREAMING_QUERY_RUN_ID_MISMATCH" "56K00" Spark "The Spark Connect plan is invalid. Run id mismatch for query id <id>. Run id in the request <runId> does not match one on the server <serverRunId>. The query might have restarted.";
     "CONVERSION_INVALID_INPUT" "22018" Runtime "The value <str> (<fmt>) cannot be converted to <targetType> because it is malformed. Correct the value as per the syntax, or change its format. Use <suggestion> to tolerate malformed input and return NULL instead.";
     "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: Input to <functionName> should have been <dataType> followed by a value with same element type, but it's [<leftType>, <rightType>].";
     "DATATYPE_MISMATCH.BINARY_ARRAY_DIFF_TYPES" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: Input to function <functionName> should have been two <arrayType> with same element type, but it's [<leftType>, <rightType>].";
@@ -275,6 +277,7 @@ conditions! {
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write commit log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";
     "STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.OFFSET_LOG" "58030" Spark "Failed to write a streaming query checkpoint log entry. Failed to write offset log entry for batch <batchId> at checkpoint location <checkpointLocation>. Check that the checkpoint location is writable and retry the query.";
     "STREAMING_CHECKPOINT_MISSING_METADATA_FILE" "42K03" Spark "Checkpoint location <checkpointLocation> is in an inconsistent state: the metadata file is missing but offset and/or commit logs contain data. Please restore the metadata file or create a new checkpoint directory.";
+    "STREAMING_OUTPUT_MODE.INVALID" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. Accepted output modes are 'Append', 'Complete', 'Update'.";
     "STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported in Data Source <className>.";
     "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported for <operation> on streaming DataFrames/DataSets.";
     "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA" "42K03" Analysis "Streaming stateful operator name does not match with the operator in state metadata. This likely to happen when user adds/removes/changes stateful operator of existing streaming query.\nStateful operators in the metadata: [<OpsInMetadataSeq>]; Stateful operators in current batch: [<OpsInCurBatchSeq>].";
@@ -292,14 +295,19 @@ conditions! {
     "UNSUPPORTED_DATATYPE" "0A000" Parse "Unsupported data type <typeName>.";
     "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource doesn't support the column <columnName> of the type <columnType>.";
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
+    "UNSUPPORTED_SAVE_MODE.EXISTENT_PATH" "0A000" Analysis "The save mode <saveMode> is not supported for: an existent path.";
     "USER_RAISED_EXCEPTION" "P0001" Runtime "<errorMessage>";
+    "VIEW_NOT_FOUND" "42P01" Analysis "The view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS.";
     "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" "42601" Analysis "Window function <funcName> requires an OVER clause.";
+    "WRITE_STREAM_NOT_ALLOWED" "42601" Analysis "`writeStream` can be called only on streaming Dataset/DataFrame.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
+    "_LEGACY_ERROR_TEMP_1194" "XXKD0" Analysis "queryName must be specified for memory sink.";
     "_LEGACY_ERROR_TEMP_1290" "42000" Analysis "Text data source supports only a single column, and you have <schemaSize> columns.";
     "_LEGACY_ERROR_TEMP_1298" "XXKST" Analysis "checkpointLocation must be specified either through option(\"checkpointLocation\", ...) or SparkSession.conf.set(\"spark.sql.streaming.checkpointLocation\", ...).";
     "_LEGACY_ERROR_TEMP_1299" "XXKST" Analysis "This query does not support recovering from checkpoint location. Delete <location> to start over.";
     "_LEGACY_ERROR_TEMP_2048" "42000" IllegalArgument "Schema must be specified when creating a streaming source DataFrame. If some files already exist in the directory, then depending on the file format you may be able to create a static DataFrame on that directory with 'spark.read.load(directory)' and infer schema from it.";
+    "_LEGACY_ERROR_TEMP_2049" "XXKD0" Unsupported "Data source <className> does not support streamed <operator>.";
     "_LEGACY_ERROR_TEMP_3102" "XXKST" Analysis "<msg>";
     "_LEGACY_ERROR_TEMP_3241" "22023" IllegalArgument "<msg>";
     "_LEGACY_ERROR_TEMP_REQUIREMENT" "42000" IllegalArgument "requirement failed: <message>";

@@ -41,7 +41,7 @@ pub struct QuerySpec {
 }
 
 /// Makes the sink of a run.
-pub type SinkFactory = Box<dyn FnOnce(&SinkContext) -> Result<Arc<dyn Sink>> + Send>;
+pub type SinkFactory = Box<dyn FnOnce(&SinkContext) -> Result<Arc<dyn Sink>> + Send + Sync>;
 
 /// What a sink may know of the run it works for.
 #[derive(Debug, Clone)]

@@ -128,7 +128,12 @@ impl<'a> ArrowBatches<'a> {
 
     fn rows_that_fit(&self, batch: &RecordBatch) -> usize {
         let row_bytes = batch.get_array_memory_size() / batch.num_rows().max(1);
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate"
+        )]
         let fit = (MAX_BATCH_BYTES as f64 * FILL / row_bytes.max(1) as f64) as usize;
         fit.clamp(1, self.max_rows)
     }
@@ -146,10 +151,11 @@ pub fn ipc_stream(batch: &RecordBatch) -> Result<Vec<u8>> {
 
 /// The size of chunks the client wants, if it takes chunks.
 fn chunk_bytes(request: &ExecutePlanRequest) -> Option<usize> {
-    let options: &ResultChunkingOptions = request.request_options.iter().find_map(|o| match &o.request_option {
-        Some(RequestOption::ResultChunkingOptions(options)) => Some(options),
-        _ => None,
-    })?;
+    let options: &ResultChunkingOptions =
+        request.request_options.iter().find_map(|o| match &o.request_option {
+            Some(RequestOption::ResultChunkingOptions(options)) => Some(options),
+            _ => None,
+        })?;
     options.allow_arrow_batch_chunking.then(|| {
         let preferred = options.preferred_arrow_chunk_size.and_then(|size| usize::try_from(size).ok());
         preferred.unwrap_or(MAX_BATCH_BYTES).clamp(MIN_CHUNK_BYTES, MAX_BATCH_BYTES)
@@ -197,7 +203,10 @@ mod tests {
                 preferred_arrow_chunk_size: Some(size),
             })),
         });
-        let request = ExecutePlanRequest { request_options: request_options.into_iter().collect(), ..Default::default() };
+        let request = ExecutePlanRequest {
+            request_options: request_options.into_iter().collect(),
+            ..Default::default()
+        };
         Arc::new(Operation::new("o".to_string(), Arc::new(request), true, "s".to_string(), Millis::ZERO))
     }
 
@@ -258,7 +267,8 @@ mod tests {
         assert!(sent.len() > 7, "{}", sent.len());
         assert!(sent.iter().all(|c| c.num_chunks_in_batch == Some(sent.len() as i64) && c.row_count == 1000));
         let whole: Vec<u8> = sent.iter().flat_map(|c| c.data.to_vec()).collect();
-        let rows: usize = StreamReader::try_new(whole.as_slice(), None).unwrap().map(|b| b.unwrap().num_rows()).sum();
+        let rows: usize =
+            StreamReader::try_new(whole.as_slice(), None).unwrap().map(|b| b.unwrap().num_rows()).sum();
         assert_eq!(rows, 1000);
     }
 
@@ -266,7 +276,8 @@ mod tests {
     async fn timestamps_carry_the_session_time_zone() {
         let operation = operation(None);
         let responses = Responses::of(Arc::clone(&operation));
-        let utc = |name| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
+        let utc =
+            |name| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
         let schema = Schema::new(vec![utc("t")]);
         let mut batches = ArrowBatches::new(&responses, &schema, "Europe/Paris", 0);
         let times = TimestampMicrosecondArray::from(vec![7]).with_timezone("UTC");

@@ -1,14 +1,28 @@
 //! What an `ExecutePlan` request runs.
 
+mod arrow_batches;
+pub mod explain;
+mod file_sink;
+mod html;
 mod listener;
-mod plan;
+mod partitions;
+pub mod plan;
+pub mod relation;
+mod resolve;
+mod sql;
+mod streaming_query;
+mod view;
+mod write;
+mod write_stream;
 
 use std::sync::Arc;
 
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
-    Command, MlCommandResult, command::CommandType, execute_plan_response::ResponseType, ml_command,
+    CachedRemoteRelation, CheckpointCommandResult, Command, GetResourcesCommandResult, MlCommandResult,
+    command::CommandType, execute_plan_response::ResponseType, ml_command,
 };
+use uuid::Uuid;
 
 use crate::{operation::Responses, server::Server, session::Session};
 
@@ -19,31 +33,85 @@ use crate::{operation::Responses, server::Server, session::Session};
 pub async fn run(server: Arc<Server>, session: Arc<Session>, responses: Responses) -> Result<()> {
     let request = Arc::clone(&responses.operation().request);
     match plan::unpack(request.plan.as_ref())? {
-        plan::Root::Relation(_relation) => {
-            let _ = server;
-            Err(SparkError::unsupported("this relation"))
-        }
+        plan::Root::Relation(relation) => relation::answer(&server, &session, &responses, &relation).await,
         plan::Root::Command(command) => run_command(&server, &session, &responses, &command).await,
     }
 }
 
 async fn run_command(
-    _server: &Arc<Server>,
+    server: &Arc<Server>,
     session: &Arc<Session>,
     responses: &Responses,
     command: &Command,
 ) -> Result<()> {
-    match &command.command_type {
-        Some(CommandType::MlCommand(ml))
-            if matches!(ml.command, Some(ml_command::Command::CleanCache(_))) =>
-        {
-            // Clients clean the cache of models when they exit; there is none.
+    let Some(command) = &command.command_type else {
+        return Err(
+            SparkError::new("CONNECT_INVALID_PLAN.ASSERTION_FAILURE").with("message", "an empty command")
+        );
+    };
+    match command {
+        CommandType::SqlCommand(command) => sql::sql_command(server, session, responses, command).await,
+        CommandType::CreateDataframeView(command) => view::create_view(server, session, command).await,
+        CommandType::WriteOperation(command) => write::write(server, session, command).await,
+        CommandType::WriteStreamOperationStart(command) => {
+            write_stream::start(server, session, responses, command).await
+        }
+        CommandType::StreamingQueryCommand(command) => {
+            streaming_query::query_command(server, session, responses, command).await
+        }
+        CommandType::StreamingQueryManagerCommand(command) => {
+            streaming_query::manager_command(server, session, responses, command).await
+        }
+        CommandType::StreamingQueryListenerBusCommand(command) => {
+            listener::bus_command(session, responses, command).await
+        }
+        CommandType::GetResourcesCommand(_) => {
+            responses
+                .send(ResponseType::GetResourcesCommandResult(GetResourcesCommandResult::default()))
+                .await;
+            Ok(())
+        }
+        CommandType::CheckpointCommand(command) => {
+            let input = command
+                .relation
+                .clone()
+                .ok_or_else(|| SparkError::internal("a checkpoint without a plan"))?;
+            let table = relation::materialize(server, session, input).await?;
+            let relation_id = Uuid::new_v4().to_string();
+            session.cached_remote.lock().insert(relation_id.clone(), table);
+            let relation = Some(CachedRemoteRelation { relation_id });
+            responses.send(ResponseType::CheckpointCommandResult(CheckpointCommandResult { relation })).await;
+            Ok(())
+        }
+        CommandType::RemoveCachedRemoteRelationCommand(command) => {
+            if let Some(relation) = &command.relation {
+                session.cached_remote.lock().remove(&relation.relation_id);
+            }
+            Ok(())
+        }
+        // Clients clean the cache of models when they exit; there is none.
+        CommandType::MlCommand(ml) if matches!(ml.command, Some(ml_command::Command::CleanCache(_))) => {
             responses.send(ResponseType::MlCommandResult(MlCommandResult::default())).await;
             Ok(())
         }
-        Some(CommandType::StreamingQueryListenerBusCommand(command)) => {
-            listener::bus_command(session, responses, command).await
+        other => Err(SparkError::unsupported(name(other))),
+    }
+}
+
+/// What a command that cannot be run is called.
+fn name(command: &CommandType) -> String {
+    match command {
+        CommandType::RegisterFunction(f) => format!("the user-defined function `{}`", f.function_name),
+        CommandType::RegisterTableFunction(f) => {
+            format!("the user-defined table function `{}`", f.function_name)
         }
-        _ => Err(SparkError::unsupported("this command")),
+        CommandType::RegisterDataSource(s) => format!("the Python data source `{}`", s.name),
+        CommandType::WriteOperationV2(w) => format!("`writeTo` (table {})", w.table_name),
+        CommandType::MergeIntoTableCommand(m) => format!("`mergeInto` (table {})", m.target_table_name),
+        CommandType::CreateResourceProfileCommand(_) => "a resource profile".to_string(),
+        CommandType::MlCommand(_) => "machine learning (pyspark.ml)".to_string(),
+        CommandType::ExecuteExternalCommand(_) => "`executeCommand`".to_string(),
+        CommandType::PipelineCommand(_) => "declarative pipelines".to_string(),
+        _ => "this command".to_string(),
     }
 }

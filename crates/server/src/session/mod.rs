@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod conf;
 pub mod listeners;
 pub mod manager;
+pub mod queries;
 mod session;
 pub mod views;
 

@@ -1,17 +1,22 @@
 //! One session.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
-    sync::atomic::{AtomicI64, AtomicUsize, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
 };
 
 use millstream_engine::{SparkError, time::Millis};
+use millstream_spark::plan::ResolvedTable;
 use parking_lot::{Mutex, RwLock};
+use spark_connect_proto::StorageLevel;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{artifacts::Artifacts, conf::Conf, listeners::ListenerBus, views::Views};
+use super::{artifacts::Artifacts, conf::Conf, listeners::ListenerBus, queries::Queries, views::Views};
 use crate::{connect::status::status, operation::Operations};
 
 /// How many errors are kept for `FetchErrorDetails`, as in Spark.
@@ -49,6 +54,13 @@ pub struct Session {
     pub operations: Operations,
     /// The client's listener of streaming queries.
     pub listeners: ListenerBus,
+    /// Streaming queries, once there was one.
+    pub queries: OnceLock<Arc<Queries>>,
+    /// Relations kept for the client, by id.
+    pub cached_remote: Mutex<HashMap<String, ResolvedTable>>,
+    /// Storage levels of persisted relations, by meaning. Nothing is stored: a plan is run
+    /// again, which gives the same rows.
+    pub persisted: Mutex<HashMap<String, StorageLevel>>,
     errors: Mutex<VecDeque<(String, SparkError)>>,
     last_access: AtomicI64,
     open_streams: AtomicUsize,
@@ -65,6 +77,9 @@ impl Session {
             artifacts,
             operations: Operations::default(),
             listeners: ListenerBus::default(),
+            queries: OnceLock::new(),
+            cached_remote: Mutex::default(),
+            persisted: Mutex::default(),
             errors: Mutex::default(),
             last_access: AtomicI64::new(now.0),
             open_streams: AtomicUsize::new(0),

@@ -1,9 +1,9 @@
-//! Temporary views.
+//! Temporary views, and the tables of memory sinks.
 
 use std::collections::BTreeMap;
 
-use millstream_engine::{Result, SparkError};
-use spark_connect_proto::Relation;
+use millstream_engine::{Result, SparkError, sink::MemorySink};
+use millstream_spark::plan::ResolvedTable;
 
 /// Named relations. Names are compared without case.
 #[derive(Debug, Clone, Default)]
@@ -11,13 +11,31 @@ pub struct Views {
     by_name: BTreeMap<String, View>,
 }
 
-/// A view: the plan it was made from.
+/// A view.
 #[derive(Debug, Clone)]
 pub struct View {
     /// Its name as given.
     pub name: String,
-    /// Its plan.
-    pub relation: std::sync::Arc<Relation>,
+    definition: Definition,
+}
+
+#[derive(Debug, Clone)]
+enum Definition {
+    Relation(ResolvedTable),
+    Memory(MemorySink),
+}
+
+impl View {
+    /// What a plan that refers to it gets.
+    pub fn resolved(&self) -> ResolvedTable {
+        match &self.definition {
+            Definition::Relation(table) => table.clone(),
+            Definition::Memory(sink) => {
+                let names: Vec<String> = sink.schema().fields().iter().map(|f| f.name().clone()).collect();
+                ResolvedTable::Provider(sink.table(&names))
+            }
+        }
+    }
 }
 
 impl Views {
@@ -25,14 +43,18 @@ impl Views {
     ///
     /// # Errors
     /// `TEMP_TABLE_OR_VIEW_ALREADY_EXISTS` when it exists and must not be replaced.
-    pub fn create(&mut self, name: &str, relation: Relation, replace: bool) -> Result<()> {
-        let key = name.to_lowercase();
-        if !replace && self.by_name.contains_key(&key) {
+    pub fn create(&mut self, name: &str, table: ResolvedTable, replace: bool) -> Result<()> {
+        if !replace && self.get(name).is_some() {
             return Err(SparkError::new("TEMP_TABLE_OR_VIEW_ALREADY_EXISTS")
                 .with("relationName", format!("`{name}`")));
         }
-        self.by_name.insert(key, View { name: name.to_string(), relation: std::sync::Arc::new(relation) });
+        self.put(name, Definition::Relation(table));
         Ok(())
+    }
+
+    /// Makes the table of a memory sink readable under its query's name.
+    pub fn put_memory(&mut self, name: &str, sink: MemorySink) {
+        self.put(name, Definition::Memory(sink));
     }
 
     /// The view called `name`.
@@ -48,5 +70,9 @@ impl Views {
     /// All views, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &View> {
         self.by_name.values()
+    }
+
+    fn put(&mut self, name: &str, definition: Definition) {
+        self.by_name.insert(name.to_lowercase(), View { name: name.to_string(), definition });
     }
 }

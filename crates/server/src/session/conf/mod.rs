@@ -6,7 +6,7 @@ mod value_type;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, time::Zone};
 use millstream_spark::SessionConf;
 
 pub use defaults::{Entry, Kind};
@@ -86,6 +86,11 @@ impl Conf {
         Ok(())
     }
 
+    /// `RESET`: forgets everything the session has set.
+    pub fn reset(&mut self) {
+        self.own.clear();
+    }
+
     /// Whether `spark.conf.set(key, ..)` can have an effect.
     pub fn is_modifiable(&self, key: &str) -> bool {
         defaults::find(key).is_some_and(|entry| entry.kind == Kind::Runtime)
@@ -108,6 +113,11 @@ impl Conf {
             conf.shuffle_partitions = partitions;
         }
         conf
+    }
+
+    /// `spark.sql.session.timeZone`.
+    pub fn zone(&self) -> Zone {
+        self.value("spark.sql.session.timeZone").and_then(|id| Zone::parse(&id)).unwrap_or(Zone::UTC)
     }
 
     fn explicit(&self, key: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Whether a value fits its setting, and what Spark says when it does not.
 
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, time::Zone};
 
 use super::Entry;
 
@@ -15,7 +15,7 @@ pub fn check(entry: &Entry, value: &str) -> Result<()> {
         "int" => trimmed.parse::<i32>().is_ok(),
         "long" => trimmed.parse::<i64>().is_ok(),
         "double" | "number" => trimmed.parse::<f64>().is_ok(),
-        "timezone" => is_time_zone(trimmed),
+        "timezone" => Zone::parse(trimmed).is_some(),
         "options" => entry.allowed.split(", ").any(|o| o.eq_ignore_ascii_case(trimmed)),
         "requirement" => requirement(entry).0.any(|o| o.eq_ignore_ascii_case(trimmed)),
         kind if kind.starts_with("bytes") => is_quantity(trimmed, BYTE_UNITS),
@@ -59,18 +59,6 @@ fn is_quantity(text: &str, units: &[&str]) -> bool {
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     let (number, unit) = digits.split_at(end);
     number.parse::<i64>().is_ok() && units.contains(&unit.to_ascii_lowercase().as_str())
-}
-
-/// A region (`Europe/Paris`) or an offset (`+02:00`, `UTC+2`, `Z`).
-fn is_time_zone(text: &str) -> bool {
-    let offset = ["UTC", "GMT", "UT"].iter().find_map(|p| text.strip_prefix(p)).unwrap_or(text);
-    let is_offset = offset.strip_prefix(['+', '-']).is_some_and(|rest| {
-        let mut parts = rest.split(':');
-        parts.clone().count() <= 3
-            && parts.all(|p| (1..=2).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
-            && rest.split(':').next().and_then(|h| h.parse::<u8>().ok()).is_some_and(|h| h <= 18)
-    });
-    text == "Z" || is_offset || text.parse::<chrono_tz::Tz>().is_ok()
 }
 
 #[cfg(test)]

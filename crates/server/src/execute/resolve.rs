@@ -1,0 +1,170 @@
+//! Finds what a plan refers to: files, views, memory tables, cached relations.
+
+use std::{path::PathBuf, sync::Arc};
+
+use datafusion::arrow::datatypes::Schema;
+use millstream_engine::{
+    Result, SparkError,
+    checkpoint::storage::blocking,
+    source::{SourceSpec, file},
+};
+use millstream_spark::plan::{
+    Reference, ResolvedSet, ResolvedSource, ResolvedTable, SourceReference, TableReference, references,
+};
+use spark_connect_proto::Relation;
+
+use crate::{
+    server::Server,
+    session::{Session, views::View},
+};
+
+/// Everything `relation` refers to, as far as it exists. Translation reports what does not.
+///
+/// # Errors
+/// Text that does not parse, `PATH_NOT_FOUND`, schemas that cannot be inferred.
+pub async fn resolve(server: &Server, session: &Session, relation: &Relation) -> Result<ResolvedSet> {
+    let mut resolved = ResolvedSet::new();
+    for reference in references(relation)? {
+        match reference {
+            Reference::Source(source) => {
+                if let Some(found) = resolve_source(session, &source).await? {
+                    resolved.add_source(source, found);
+                }
+            }
+            Reference::Table(table) => {
+                if let Some(found) = resolve_table(server, session, &table) {
+                    resolved.add_table(table, found);
+                }
+            }
+            Reference::CachedLocal(hash) => {
+                let bytes = session.artifacts.cached(&hash)?;
+                resolved.add_local(hash, bytes);
+            }
+            Reference::CachedRemote(id) => {
+                if let Some(found) = session.cached_remote.lock().get(&id) {
+                    resolved.add_remote(id, found.clone());
+                }
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+/// A view or table by name: a temporary view of the session, or a global one.
+fn resolve_table(server: &Server, session: &Session, table: &TableReference) -> Option<ResolvedTable> {
+    match table.name.as_slice() {
+        [name] => session.views.read().get(name).map(View::resolved),
+        [database, name] if database.eq_ignore_ascii_case(GLOBAL_TEMP) => {
+            server.global_views.read().get(name).map(View::resolved)
+        }
+        _ => None,
+    }
+}
+
+/// The database of global temporary views (`spark.sql.globalTempDatabase`).
+pub const GLOBAL_TEMP: &str = "global_temp";
+
+/// Formats that are read from files.
+const FILE_FORMATS: &[&str] = &["csv", "json", "parquet", "text"];
+/// Formats that Spark has and this build does not.
+const SPARK_FORMATS: &[&str] = &[
+    "orc",
+    "avro",
+    "xml",
+    "binaryfile",
+    "kafka",
+    "socket",
+    "jdbc",
+    "delta",
+    "iceberg",
+    "protobuf",
+    "image",
+    "libsvm",
+    "statestore",
+    "state-metadata",
+];
+
+/// `None` for formats whose schema is fixed (rate) and for unknown ones.
+async fn resolve_source(session: &Session, source: &SourceReference) -> Result<Option<ResolvedSource>> {
+    let (format, zone, inference) = {
+        let conf = session.conf.read();
+        let format = match source.format.as_str() {
+            "" => conf.value("spark.sql.sources.default").unwrap_or_else(|| "parquet".to_string()),
+            given => short_name(given),
+        };
+        (format, conf.zone(), conf.is_true("spark.sql.streaming.schemaInference"))
+    };
+    if SPARK_FORMATS.contains(&format.as_str()) {
+        return Err(SparkError::unsupported(format!("the data source `{format}`")));
+    }
+    if !FILE_FORMATS.contains(&format.as_str()) {
+        return Ok(None);
+    }
+    let paths: Vec<String> = source.paths.iter().map(|path| absolute(path)).collect();
+    let options = source.options.clone();
+    let user_schema = source.schema.clone().map(|fields| Arc::new(Schema::new(fields)));
+    if source.is_streaming {
+        let read = move || {
+            let schema = if user_schema.is_none() && inference {
+                file::resolve(&format, &paths, &options, None, zone)?.table_schema().clone()
+            } else {
+                file::stream_schema(&format, &paths, &options, user_schema, zone)?
+            };
+            Ok(SourceSpec { format, schema, options, paths })
+        };
+        return Ok(Some(ResolvedSource::Stream(blocking(read).await?)));
+    }
+    let table = blocking(move || file::resolve(&format, &paths, &options, user_schema, zone)).await?;
+    Ok(Some(ResolvedSource::Batch(Arc::new(table))))
+}
+
+/// `org.apache.spark.sql.execution.datasources.csv.CSVFileFormat` and its like are `csv`.
+fn short_name(format: &str) -> String {
+    let lower = format.to_ascii_lowercase();
+    match lower.strip_prefix("org.apache.spark.sql.execution.datasources.") {
+        Some(rest) => rest.split('.').find(|part| *part != "v2").unwrap_or_default().to_string(),
+        None => lower,
+    }
+}
+
+/// A path a client gave: relative ones are seen from where millstream was started. URIs
+/// keep their scheme.
+pub fn absolute(path: &str) -> String {
+    let has_scheme = path.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    });
+    if has_scheme || path.starts_with('/') || path.is_empty() {
+        return path.to_string();
+    }
+    let here: PathBuf = std::env::current_dir().unwrap_or_default();
+    here.join(path).display().to_string()
+}
+
+/// The relation with everything it refers to, for a view or a cached relation.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn bind(server: &Server, session: &Session, relation: Relation) -> Result<ResolvedTable> {
+    let resolved = Arc::new(resolve(server, session, &relation).await?);
+    Ok(ResolvedTable::View { relation: Arc::new(relation), resolved })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_are_seen_from_the_working_directory() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute("in/*.csv"), here.join("in/*.csv").display().to_string());
+        assert_eq!(absolute("/in"), "/in");
+        assert_eq!(absolute("file:/in"), "file:/in");
+        assert_eq!(absolute("s3a://b/in"), "s3a://b/in");
+    }
+
+    #[test]
+    fn class_names_of_formats_are_known() {
+        assert_eq!(short_name("CSV"), "csv");
+        assert_eq!(short_name("org.apache.spark.sql.execution.datasources.csv.CSVFileFormat"), "csv");
+    }
+}

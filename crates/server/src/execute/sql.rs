@@ -1,0 +1,237 @@
+//! `spark.sql(..)`: a query is answered with its relation, to be run when it is used; a
+//! command runs at once and is answered with its result as a local relation.
+
+use std::sync::Arc;
+
+use datafusion::arrow::{
+    array::{ArrayRef, BooleanArray, RecordBatch, StringArray},
+    datatypes::{DataType, Field, Schema},
+};
+use millstream_engine::{Result, SparkError};
+use millstream_spark::{
+    sql::{Statement, parse_statement},
+    types,
+};
+use spark_connect_proto::{
+    LocalRelation, Relation, Sql, SqlCommand, WithRelations, execute_plan_response::ResponseType,
+    execute_plan_response::SqlCommandResult, relation::RelType,
+};
+
+use super::{arrow_batches::ipc_stream, explain, relation, resolve::GLOBAL_TEMP, view};
+use crate::{operation::Responses, server::Server, session::Session};
+
+/// Runs a SQL command.
+///
+/// # Errors
+/// Spark's errors of parsing, analysis and execution.
+pub async fn sql_command(
+    server: &Server,
+    session: &Session,
+    responses: &Responses,
+    command: &SqlCommand,
+) -> Result<()> {
+    let input = input(command);
+    let (sql, bound) = parts(&input)?;
+    let answer = match parse_statement(&sql.query, sql)? {
+        Statement::Query(_) => input.clone(),
+        statement => {
+            let rows = run(server, session, statement, bound).await?;
+            local_relation(&rows)?
+        }
+    };
+    responses.send(ResponseType::SqlCommandResult(SqlCommandResult { relation: Some(answer) })).await;
+    Ok(())
+}
+
+/// The relation of the command: a SQL text, perhaps with DataFrames bound to names.
+#[expect(deprecated, reason = "clients before 4.0 send the text in these fields")]
+fn input(command: &SqlCommand) -> Relation {
+    command.input.clone().unwrap_or_else(|| {
+        let sql = Sql {
+            query: command.sql.clone(),
+            args: command.args.clone(),
+            pos_args: command.pos_args.clone(),
+            named_arguments: command.named_arguments.clone(),
+            pos_arguments: command.pos_arguments.clone(),
+        };
+        Relation { common: None, rel_type: Some(RelType::Sql(sql)) }
+    })
+}
+
+fn parts(input: &Relation) -> Result<(&Sql, Option<&WithRelations>)> {
+    match &input.rel_type {
+        Some(RelType::Sql(sql)) => Ok((sql, None)),
+        Some(RelType::WithRelations(with)) => {
+            match with.root.as_ref().and_then(|root| root.rel_type.as_ref()) {
+                Some(RelType::Sql(sql)) => Ok((sql, Some(with))),
+                _ => Err(SparkError::unsupported("a SQL command without SQL text")),
+            }
+        }
+        _ => Err(SparkError::unsupported("a SQL command without SQL text")),
+    }
+}
+
+/// The rows a command answers with.
+async fn run(
+    server: &Server,
+    session: &Session,
+    statement: Statement,
+    bound: Option<&WithRelations>,
+) -> Result<RecordBatch> {
+    let bind = |query: Relation| match bound {
+        None => query,
+        Some(with) => Relation {
+            common: None,
+            rel_type: Some(RelType::WithRelations(Box::new(WithRelations {
+                root: Some(Box::new(query)),
+                references: with.references.clone(),
+            }))),
+        },
+    };
+    match statement {
+        Statement::Query(_) => Err(SparkError::internal("a query is no command")),
+        Statement::CreateTempView { name, query, replace, global } => {
+            view::create(server, session, &name, bind(query), global, replace).await?;
+            empty()
+        }
+        Statement::DropView { name, if_exists } => {
+            drop_view(server, session, &name, if_exists)?;
+            empty()
+        }
+        Statement::SetConf { key, value } => {
+            session.conf.write().set(&key, &value)?;
+            pairs(vec![(key, value)])
+        }
+        Statement::GetConf { key: None } => pairs(session.conf.read().all().into_iter().collect()),
+        Statement::GetConf { key: Some(key) } => {
+            let value = session.conf.read().value(&key).unwrap_or_else(|| "<undefined>".to_string());
+            pairs(vec![(key, value)])
+        }
+        Statement::ResetConf { key: Some(key) } => {
+            session.conf.write().unset(&key)?;
+            empty()
+        }
+        Statement::ResetConf { key: None } => {
+            session.conf.write().reset();
+            empty()
+        }
+        Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()),
+        Statement::DescribeTable { name } => {
+            let quoted: Vec<String> =
+                name.iter().map(|part| types::quote_identifier(part).to_string()).collect();
+            let sql = Sql { query: format!("SELECT * FROM {}", quoted.join(".")), ..Default::default() };
+            describe(server, session, &Relation { common: None, rel_type: Some(RelType::Sql(sql)) }).await
+        }
+        Statement::DescribeQuery(query) => describe(server, session, &bind(query)).await,
+        Statement::Explain { query, mode } => {
+            let text = explain::explain(server, session, &bind(query), &mode).await?;
+            let schema = Schema::new(vec![Field::new("plan", DataType::Utf8, false)]);
+            batch(schema, vec![Arc::new(StringArray::from(vec![text]))])
+        }
+    }
+}
+
+fn drop_view(server: &Server, session: &Session, name: &[String], if_exists: bool) -> Result<()> {
+    let dropped = match name {
+        [view] => session.views.write().drop_view(view),
+        [database, view] if database.eq_ignore_ascii_case(GLOBAL_TEMP) => {
+            server.global_views.write().drop_view(view)
+        }
+        _ => false,
+    };
+    if dropped || if_exists {
+        return Ok(());
+    }
+    let quoted: Vec<String> = name.iter().map(|part| format!("`{part}`")).collect();
+    Err(SparkError::new("VIEW_NOT_FOUND").with("relationName", quoted.join(".")))
+}
+
+fn show_tables(session: &Session, pattern: Option<&str>) -> Result<RecordBatch> {
+    let views = session.views.read();
+    let names: Vec<&str> = views
+        .iter()
+        .map(|view| view.name.as_str())
+        .filter(|name| pattern.is_none_or(|p| like(p, name)))
+        .collect();
+    let schema = Schema::new(vec![
+        Field::new("namespace", DataType::Utf8, false),
+        Field::new("tableName", DataType::Utf8, false),
+        Field::new("isTemporary", DataType::Boolean, false),
+    ]);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec![""; names.len()])),
+        Arc::new(StringArray::from(names.clone())),
+        Arc::new(BooleanArray::from(vec![true; names.len()])),
+    ];
+    batch(schema, columns)
+}
+
+/// Spark's patterns: `*` for any text, `|` between alternatives, case ignored.
+fn like(pattern: &str, name: &str) -> bool {
+    fn matches(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), None) => matches(rest, text),
+            (Some((b'*', rest)), Some((_, tail))) => matches(rest, text) || matches(pattern, tail),
+            (Some((p, rest)), Some((t, tail))) => p.eq_ignore_ascii_case(t) && matches(rest, tail),
+            _ => false,
+        }
+    }
+    pattern.split('|').any(|alternative| matches(alternative.trim().as_bytes(), name.as_bytes()))
+}
+
+async fn describe(server: &Server, session: &Session, query: &Relation) -> Result<RecordBatch> {
+    let translated = relation::translated(server, session, query).await?;
+    let schema = translated.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let kinds: Vec<String> = schema.fields().iter().map(|f| types::simple_string(f.data_type())).collect();
+    let comments: Vec<Option<String>> = schema.fields().iter().map(|f| types::field_comment(f)).collect();
+    let schema = Schema::new(vec![
+        Field::new("col_name", DataType::Utf8, false),
+        Field::new("data_type", DataType::Utf8, false),
+        Field::new("comment", DataType::Utf8, true),
+    ]);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(names)),
+        Arc::new(StringArray::from(kinds)),
+        Arc::new(StringArray::from(comments)),
+    ];
+    batch(schema, columns)
+}
+
+fn pairs(pairs: Vec<(String, String)>) -> Result<RecordBatch> {
+    let schema = Schema::new(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Utf8, false),
+    ]);
+    let (keys, values): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
+    batch(schema, vec![Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(values))])
+}
+
+fn empty() -> Result<RecordBatch> {
+    Ok(RecordBatch::new_empty(Arc::new(Schema::empty())))
+}
+
+fn batch(schema: Schema, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+}
+
+/// Rows as a relation for the client to read.
+fn local_relation(rows: &RecordBatch) -> Result<Relation> {
+    let local = LocalRelation {
+        data: Some(ipc_stream(rows)?.into()),
+        schema: Some(types::schema_json(rows.schema().fields().iter().map(AsRef::as_ref))),
+    };
+    Ok(Relation { common: None, rel_type: Some(RelType::LocalRelation(local)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn show_tables_patterns() {
+        assert!(like("t*", "Task1") && like("x|task1", "task1") && like("*", ""));
+        assert!(!like("task", "task1"));
+    }
+}
