@@ -180,6 +180,7 @@ conditions! {
     "INCORRECT_END_OFFSET" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but it's <endSeconds> now.";
     "INCORRECT_RAMP_UP_RATE" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but 'rampUpTimeSeconds' is <rampUpTimeSeconds>.";
     "INTERNAL_ERROR" "XX000" Spark "<message>";
+    "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION" "22015" Arithmetic "Integer overflow while operating with intervals. Try devising appropriate values for the interval parameters.";
     "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION" "22015" Arithmetic "Integer overflow while operating with intervals. Use <functionName> to tolerate overflow and return NULL instead.";
     "INTERVAL_DIVIDED_BY_ZERO" "22012" Arithmetic "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead.";
     "INVALID_ARRAY_INDEX" "22003" ArrayIndex "The index <indexValue> is out of bounds. The array has <arraySize> elements. Use the SQL function `get()` to tolerate accessing element at invalid index and return NULL instead.";
@@ -208,6 +209,8 @@ conditions! {
     "INVALID_EXTRACT_FIELD" "42601" Analysis "Cannot extract <field> from <expr>.";
     "INVALID_EXTRACT_FIELD_TYPE" "42000" Analysis "Field name should be a non-null string literal, but it's <extraction>.";
     "INVALID_FORMAT.EMPTY" "42601" Analysis "The format is invalid: <format>. The number format string cannot be empty.";
+    "INVALID_FORMAT.ESC_AT_THE_END" "42601" Analysis "The format is invalid: <format>. The escape character is not allowed to end with.";
+    "INVALID_FORMAT.ESC_IN_THE_MIDDLE" "42601" Analysis "The format is invalid: <format>. The escape character is not allowed to precede <char>.";
     "INVALID_FRACTION_OF_SECOND" "22023" DateTime "Valid range for seconds is [0, 60] (inclusive), but the provided value is <secAndMicros>. To avoid this error, use `try_make_timestamp`, which returns NULL on error. If you do not want to use the session default timestamp version of this function, use `try_make_timestamp_ntz` or `try_make_timestamp_ltz`.";
     "INVALID_HANDLE.FORMAT" "HY000" Spark "The handle <handle> is invalid. Handle must be an UUID string of the format '00112233-4455-6677-8899-aabbccddeeff'";
     "INVALID_HANDLE.OPERATION_ABANDONED" "HY000" Spark "The handle <handle> is invalid. Operation was considered abandoned because of inactivity and removed.";
@@ -250,6 +253,7 @@ conditions! {
     "INVALID_USAGE_OF_STAR_OR_REGEX" "42000" Analysis "Invalid usage of <elem> in <prettyName>.";
     "INVALID_WHERE_CONDITION" "42903" Analysis "The WHERE condition <condition> contains invalid expressions: <expressionList>.\nRewrite the query to avoid window functions, aggregate functions, and generator functions in the WHERE clause.";
     "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE" "42K0E" Analysis "The join condition <joinCondition> has the invalid type <conditionType>, expected \"BOOLEAN\".";
+    "MALFORMED_CHARACTER_CODING" "22000" Analysis "Invalid value found when performing <function> with <charset>";
     "MALFORMED_CSV_RECORD" "KD000" Runtime "Malformed CSV record: <badRecord>";
     "MALFORMED_LOG_FILE" "KD002" Spark "Log file was malformed: failed to read correct log version from <text>.";
     "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION" "22023" Spark "Malformed records are detected in record parsing: <badRecord>. Parse Mode: <failFastMode>. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.";

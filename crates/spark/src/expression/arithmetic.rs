@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     SessionConf,
-    functions::{Args, Evaluation, Kernel, Mode, kernel_call},
+    functions::{Args, Evaluation, Kernel, Mode, kernel_call, unexpected_input},
     types,
 };
 
@@ -105,6 +105,11 @@ pub(crate) fn resolve(
         && let Some(found) = datetime_arithmetic::resolve(op, &left, &right, mode, &sql, conf)?
     {
         return Ok(found);
+    }
+    if matches!(op, Operator::Add | Operator::Subtract) && (is_datetime(&a) || is_datetime(&b)) {
+        let required = "(\"INT\" or \"SMALLINT\" or \"TINYINT\")";
+        let wrong = if is_datetime(&a) { &right } else { &left };
+        return Err(unexpected_input(&sql, 1, required, wrong));
     }
     let (left, right) = promote_strings(left, right, conf)?;
     let (left, right) = common(op, left, right, &sql, conf)?;

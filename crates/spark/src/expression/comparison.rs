@@ -36,10 +36,31 @@ pub(crate) fn compare(
     conf: &SessionConf,
 ) -> Result<TypedExpr> {
     let sql = format!("({} {symbol} {})", left.sql, right.sql);
+    let (left, right) = boolean_equality(op, left, right, conf)?;
     let (left, right) = common_operands(left, right, &sql, symbol, conf)?;
     let nullable = op != Operator::IsNotDistinctFrom && (left.nullable() || right.nullable());
     let expr = binary(op, normalized(&left, conf), normalized(&right, conf));
     Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql))
+}
+
+/// Outside ANSI mode a boolean equals a number as 0 or 1.
+fn boolean_equality(
+    op: Operator,
+    left: TypedExpr,
+    right: TypedExpr,
+    conf: &SessionConf,
+) -> Result<(TypedExpr, TypedExpr)> {
+    if conf.ansi || !matches!(op, Operator::Eq | Operator::IsNotDistinctFrom) {
+        return Ok((left, right));
+    }
+    match (left.data_type().clone(), right.data_type().clone()) {
+        (DataType::Boolean, t) if coercion::is_numeric(&t) => Ok((implicit_cast(left, &t, conf)?, right)),
+        (t, DataType::Boolean) if coercion::is_numeric(&t) => {
+            let right = implicit_cast(right, &t, conf)?;
+            Ok((left, right))
+        }
+        _ => Ok((left, right)),
+    }
 }
 
 fn common_operands(
@@ -118,7 +139,8 @@ pub(crate) fn logical(op: Operator, left: TypedExpr, right: TypedExpr, conf: &Se
 pub(crate) fn boolean(child: TypedExpr, sql: &str, index: &str, conf: &SessionConf) -> Result<TypedExpr> {
     match child.data_type() {
         DataType::Boolean => Ok(child),
-        DataType::Null | DataType::Utf8 => implicit_cast(child, &DataType::Boolean, conf),
+        DataType::Null => implicit_cast(child, &DataType::Boolean, conf),
+        DataType::Utf8 if conf.ansi => implicit_cast(child, &DataType::Boolean, conf),
         other => Err(SparkError::new("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
             .with("sqlExpr", format!("\"{sql}\""))
             .with("paramIndex", index)
@@ -152,7 +174,11 @@ pub(crate) fn in_list(value: TypedExpr, list: Vec<TypedExpr>, conf: &SessionConf
     let list = list.into_iter().map(|e| implicit_cast(e, &to, conf)).collect::<Result<Vec<_>>>()?;
     let nullable = value.nullable() || list.iter().any(TypedExpr::nullable);
     if list.is_empty() {
-        // `IN ()` is false; null stays null as in Spark.
+        // `IN ()` is false; outside ANSI mode null stays null.
+        if conf.ansi {
+            let expr = Expr::Literal(ScalarValue::Boolean(Some(false)), None);
+            return Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql));
+        }
         let expr = binary(Operator::And, Expr::IsNull(Box::new(value.expr)), Expr::Literal(ScalarValue::Boolean(None), None));
         return Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql));
     }

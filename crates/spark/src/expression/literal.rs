@@ -97,7 +97,7 @@ fn value(literal: &Literal, declared: Option<&DataType>) -> Result<ScalarValue> 
     })
 }
 
-/// A decimal literal; without precision and scale they are taken from its digits.
+/// A decimal literal; its type holds the digits and what is declared.
 fn decimal(decimal: &l::Decimal) -> Result<ScalarValue> {
     let digits = decimal.value.trim_start_matches(['-', '+']);
     let (mantissa, exponent) = match digits.split_once(['e', 'E']) {
@@ -107,8 +107,10 @@ fn decimal(decimal: &l::Decimal) -> Result<ScalarValue> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let own_scale = (i32::try_from(fraction.len()).unwrap_or(i32::MAX) - exponent).max(0);
     let own_whole = i32::try_from(whole.trim_start_matches('0').len()).unwrap_or(i32::MAX) + exponent.max(0);
-    let scale = decimal.scale.unwrap_or(own_scale);
-    let precision = decimal.precision.unwrap_or((own_whole + scale).max(1)).max(scale);
+    // Python clients declare decimal(10,0) whatever the value: the wider of both holds.
+    let scale = decimal.scale.map_or(own_scale, |declared| declared.max(own_scale));
+    let own_precision = (own_whole + own_scale).max(1);
+    let precision = decimal.precision.map_or(own_precision, |declared| declared.max(own_precision)).max(scale);
     let range = || {
         SparkError::new("NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION")
             .with("roundedValue", decimal.value.clone())

@@ -12,10 +12,15 @@
 
 mod aggregate;
 mod conditional;
+mod date_fields;
+mod date_time;
+mod hash;
 mod kernel;
 mod math;
 mod operator;
+mod regex;
 mod registry;
+mod string;
 mod time_window;
 
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};

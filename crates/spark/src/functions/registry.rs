@@ -4,11 +4,22 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use millstream_engine::SparkError;
 
-use super::{Function, aggregate, conditional, math, operator, time_window};
+use super::{Function, aggregate, conditional, date_fields, date_time, hash, math, operator, regex, string, time_window};
 
 /// The families, in no particular order; a name belongs to one.
 const FAMILIES: &[&[Function]] =
-    &[operator::FUNCTIONS, math::FUNCTIONS, conditional::FUNCTIONS, aggregate::FUNCTIONS, time_window::FUNCTIONS];
+    &[
+        operator::FUNCTIONS,
+        math::FUNCTIONS,
+        conditional::FUNCTIONS,
+        aggregate::FUNCTIONS,
+        time_window::FUNCTIONS,
+        string::FUNCTIONS,
+        regex::FUNCTIONS,
+        date_fields::FUNCTIONS,
+        date_time::FUNCTIONS,
+        hash::FUNCTIONS,
+    ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     let all = FAMILIES.iter().flat_map(|family| family.iter());

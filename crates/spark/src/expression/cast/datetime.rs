@@ -17,7 +17,7 @@ use millstream_engine::{Result, time::Zone};
 use super::{missing, number};
 use crate::{
     expression::coercion::is_integral,
-    functions::{Evaluation, Mode},
+    functions::Evaluation,
 };
 
 pub(crate) const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -89,7 +89,7 @@ fn from_timestamp(
                 return Ok(Arc::new(seconds));
             }
             // Overflow is told of the timestamp.
-            if evaluation.mode != Mode::Legacy {
+            {
                 let limit = match to {
                     DataType::Int8 => i64::from(i8::MAX),
                     DataType::Int16 => i64::from(i16::MAX),
@@ -111,9 +111,8 @@ fn from_timestamp(
                         value => out.append_option(value),
                     }
                 }
-                return number::cast(&(Arc::new(out.finish()) as ArrayRef), to, evaluation);
+                number::cast(&(Arc::new(out.finish()) as ArrayRef), to, evaluation)
             }
-            number::cast(&(Arc::new(seconds) as ArrayRef), to, evaluation)
         }
         _ => Err(missing(micros.data_type(), to)),
     }

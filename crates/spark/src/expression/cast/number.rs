@@ -202,9 +202,6 @@ fn from_float(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Result
                     (Some(v), None) if evaluation.ansi() && v.is_finite() => {
                         return Err(out_of_range(plain(&text(v)), *p, *s));
                     }
-                    (Some(v), None) if evaluation.ansi() => {
-                        return Err(super::text::invalid(&float_sql(&text(v), v, single, "D"), &from, to));
-                    }
                     _ => out.append_option(decimal),
                 }
             }

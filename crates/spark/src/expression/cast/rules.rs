@@ -23,8 +23,11 @@ pub(super) fn check(from: &DataType, to: &DataType, mode: Mode, sql: &str) -> Re
         match (from, to) {
             (DataType::Date32 | DataType::Timestamp(..), t) if is_numeric(t) => "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION",
             (t, DataType::Timestamp(..)) if is_numeric(t) => "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION",
+            _ if mode == Mode::Try => "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
             _ => "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION",
         }
+    } else if !lenient && is_numeric(from) && *to == DataType::Date32 {
+        "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION"
     } else {
         "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION"
     };
@@ -75,7 +78,7 @@ fn allowed(from: &DataType, to: &DataType, lenient: bool) -> bool {
             matches!(b, T::Binary | T::Boolean | T::Date32 | T::Timestamp(..) | T::Interval(_) | T::Duration(_))
                 || is_numeric(b)
         }
-        (a, T::Binary) => is_integral(a),
+        (a, T::Binary) => lenient && is_integral(a),
         (T::Boolean, b) => is_numeric(b) || (lenient && matches!(b, T::Timestamp(_, Some(_)))),
         (a, T::Boolean) if is_numeric(a) => true,
         (T::Timestamp(_, Some(_)) | T::Date32, T::Boolean) => lenient,

@@ -4,17 +4,14 @@
 
 use std::sync::Arc;
 
-use datafusion::{
-    arrow::{
-        array::{
-            Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanBuilder, PrimitiveBuilder, StringArray,
-        },
-        datatypes::{
-            DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-            TimestampMicrosecondType,
-        },
+use datafusion::arrow::{
+    array::{
+        Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanBuilder, PrimitiveBuilder, StringArray,
     },
-    common::ScalarValue,
+    datatypes::{
+        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        TimestampMicrosecondType,
+    },
 };
 use millstream_engine::{
     Result, SparkError,
@@ -177,18 +174,16 @@ fn plain_number(text: &str) -> String {
     text.to_string()
 }
 
-/// Whether `value` is a string literal that the cast to `to` accepts.
-#[cfg(test)]
-fn accepts(value: &str, to: &DataType, evaluation: Evaluation) -> bool {
-    let array = ScalarValue::from(value).to_array().unwrap();
-    cast(&array, to, evaluation).is_ok_and(|array| array.is_valid(0))
-}
-
 #[cfg(test)]
 mod tests {
     use millstream_engine::time::Zone;
 
     use super::*;
+
+    fn accepts(value: &str, to: &DataType, evaluation: Evaluation) -> bool {
+        let array = std::sync::Arc::new(StringArray::from(vec![value])) as ArrayRef;
+        cast(&array, to, evaluation).is_ok_and(|array| array.is_valid(0))
+    }
 
     #[test]
     fn fractions_of_integers_are_legacy_only() {

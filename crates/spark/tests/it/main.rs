@@ -1,0 +1,3 @@
+//! Tests of translation against answers recorded from real Spark.
+
+mod functions;
