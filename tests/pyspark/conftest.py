@@ -9,6 +9,7 @@ import pathlib
 
 import harness
 import pytest
+from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
 
@@ -102,8 +103,10 @@ def folder(tmp_path):
 
 
 def connect(url: str) -> SparkSession:
-    """A new session of its own at `url`."""
-    return SparkSession.builder.remote(url).create()
+    """A new session of its own at `url`, whose client does not wait ten minutes for a server that was killed."""
+    session = SparkSession.builder.remote(url).create()
+    session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=200, jitter=0)])
+    return session
 
 
 def end(session: SparkSession) -> None:
