@@ -30,6 +30,18 @@ def log(directory: str) -> dict[int, list]:
     return dict(sorted(entries.items()))
 
 
+def sink_entries(folder: str) -> list[dict]:
+    """The files that the log of a file sink lists: the last compaction, and what came after it."""
+    directory = pathlib.Path(folder, "_spark_metadata")
+    compacted = max((int(p.stem) for p in directory.glob("*.compact")), default=-1)
+    entries = []
+    for path in sorted(directory.glob("[0-9]*"), key=lambda p: int(p.stem)):
+        number = int(path.stem)
+        if number > compacted or (number == compacted and path.suffix == ".compact"):
+            entries += map(json.loads, path.read_text().splitlines()[1:])
+    return entries
+
+
 def tuples(frame) -> list[tuple]:
     """The rows of a frame, sorted, as plain tuples (rows inside them too)."""
 

@@ -58,7 +58,7 @@ def test_progress_has_every_field(stream):
     assert progress["stateOperators"] == []
     (source,) = progress["sources"]
     assert source["description"].startswith("FileStreamSource[file:/")
-    assert source["startOffset"] is None and json.loads(source["endOffset"]) == {"logOffset": 0}
+    assert json.loads(source["startOffset"]) is None and json.loads(source["endOffset"]) == {"logOffset": 0}
     assert source["numInputRows"] == 2 and source["processedRowsPerSecond"] > 0
     assert progress["sink"] == {"description": "MemorySink", "numOutputRows": 2}
     query.stop()

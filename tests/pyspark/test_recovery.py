@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import connect, end
 from pyspark.sql import functions as F
-from streaming import lines, log, put, tuples
+from streaming import lines, log, put, sink_entries, tuples, visible
 
 pytestmark = pytest.mark.millstream
 
@@ -83,8 +83,8 @@ def test_every_row_once(own_server, folder, seed):
     kills = killed_again_and_again(own_server, folder, copying, seed)
     assert kills > 0
     assert lines(folder("out")) == sorted(expected)
-    listed = [entry["path"] for _, *entries in log(folder("out", "_spark_metadata")).values() for entry in entries]
-    assert len(listed) == len(set(listed))
+    listed = [entry["path"] for entry in sink_entries(folder("out"))]
+    assert len(listed) == len(set(listed)) == len(visible(folder("out")))
     assert len(log(folder("cp", "commits"))) >= 1
 
 
