@@ -45,6 +45,13 @@ pub(super) struct Key {
     pub id: String,
 }
 
+impl Key {
+    /// A key of its own column.
+    pub fn new(translator: &Translator<'_>, item: TypedExpr) -> Self {
+        Self { item: unaliased(item), id: translator.new_id() }
+    }
+}
+
 /// Whether `expr` calls an aggregate function (outside of a window function).
 pub(super) fn contains_aggregate(expr: &Expr) -> bool {
     let mut found = false;
@@ -224,11 +231,7 @@ impl Translator<'_> {
         if let Some(ExprType::SortOrder(_)) = &expression.expr_type {
             return Err(SparkError::internal("a sort order as grouping expression"));
         }
-        Ok(scope
-            .resolve_all(expression)?
-            .into_iter()
-            .map(|item| Key { item: unaliased(item), id: self.new_id() })
-            .collect())
+        Ok(scope.resolve_all(expression)?.into_iter().map(|item| Key::new(self, item)).collect())
     }
 }
 

@@ -174,7 +174,7 @@ fn quote_if_odd(part: &str) -> String {
 }
 
 /// Parts in backticks, joined by dots.
-pub(super) fn quote_parts(parts: &[String]) -> String {
+pub(crate) fn quote_parts(parts: &[String]) -> String {
     parts.iter().map(|p| quote_identifier(p)).collect::<Vec<_>>().join(".")
 }
 

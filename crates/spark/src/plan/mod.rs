@@ -36,13 +36,18 @@ mod read;
 mod repartition;
 mod set_op;
 mod sort;
+mod subquery;
 mod to_schema;
 mod watermark;
 mod window_function;
 
+pub(crate) use attribute::quote_parts;
 pub use identifier::parse_identifier;
 pub use references::{Reference, SourceReference, TableReference, references};
 pub use resolved::{ResolvedSet, ResolvedSource, ResolvedTable};
 pub use show::{ShowRequest, show_request};
 pub use translated::{OutputColumn, Partitioning, Translated};
 pub use translator::{MAX_DEPTH, translate};
+
+#[cfg(test)]
+mod tests;

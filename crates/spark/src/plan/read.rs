@@ -13,7 +13,7 @@ use spark_connect_proto as proto;
 
 use super::{
     attribute::{Attribute, quote_parts},
-    references::{Reference, SourceReference, TableReference, of_read},
+    references::{Reference, SourceReference, TableReference, bound_name, of_read},
     resolved::{ResolvedSource, ResolvedTable},
     translator::{Frame, Translator},
 };
@@ -99,12 +99,7 @@ impl<'a> Translator<'a> {
             .borrow()
             .iter()
             .rev()
-            .find(|r| match &r.rel_type {
-                Some(proto::relation::RelType::SubqueryAlias(alias)) => {
-                    alias.alias.eq_ignore_ascii_case(name)
-                }
-                _ => false,
-            })
+            .find(|r| bound_name(r).is_some_and(|bound| bound.eq_ignore_ascii_case(name)))
             .cloned()
     }
 

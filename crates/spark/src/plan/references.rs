@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::Fields;
 use millstream_engine::{Result, SparkError, format::Options};
 use spark_connect_proto::{self as proto, read, relation::RelType};
 
-use super::{identifier::parse_identifier, translator::MAX_DEPTH};
+use super::{extension, identifier::parse_identifier, translator::MAX_DEPTH};
 use crate::{sql, types};
 
 /// One thing a plan refers to.
@@ -53,11 +53,17 @@ pub struct TableReference {
 /// Text, schema strings and names that do not parse; a plan nested too deep.
 pub fn references(relation: &proto::Relation) -> Result<Vec<Reference>> {
     let mut found = Vec::new();
-    collect(relation, 0, &mut found)?;
+    collect(relation, 0, &mut Vec::new(), &mut found)?;
     Ok(found)
 }
 
-fn collect(relation: &proto::Relation, depth: usize, found: &mut Vec<Reference>) -> Result<()> {
+/// `bound` are the names that enclosing `WithRelations` give to relations.
+fn collect(
+    relation: &proto::Relation,
+    depth: usize,
+    bound: &mut Vec<String>,
+    found: &mut Vec<Reference>,
+) -> Result<()> {
     if depth > MAX_DEPTH {
         return Err(too_deep());
     }
@@ -67,7 +73,10 @@ fn collect(relation: &proto::Relation, depth: usize, found: &mut Vec<Reference>)
         }
     };
     match &relation.rel_type {
-        Some(RelType::Read(read)) => add(of_read(read)?),
+        Some(RelType::Read(read)) => match of_read(read)? {
+            Reference::Table(table) if is_bound(&table.name, bound) => {}
+            reference => add(reference),
+        },
         Some(RelType::CachedLocalRelation(cached)) => add(Reference::CachedLocal(cached.hash.clone())),
         Some(RelType::ChunkedCachedLocalRelation(cached)) => {
             for hash in cached.data_hashes.iter().chain(&cached.schema_hash) {
@@ -77,13 +86,35 @@ fn collect(relation: &proto::Relation, depth: usize, found: &mut Vec<Reference>)
         Some(RelType::CachedRemoteRelation(cached)) => {
             add(Reference::CachedRemote(cached.relation_id.clone()));
         }
-        Some(RelType::Sql(query)) => return collect(&sql::parse_query(query)?, depth + 1, found),
+        Some(RelType::Sql(query)) => return collect(&sql::parse_query(query)?, depth + 1, bound, found),
+        Some(RelType::Extension(any)) => {
+            if let Some(input) = extension::input(any)? {
+                collect(&input, depth + 1, bound, found)?;
+            }
+        }
         _ => {}
     }
-    for child in children(relation) {
-        collect(child, depth + 1, found)?;
+    let outer = bound.len();
+    if let Some(RelType::WithRelations(with)) = &relation.rel_type {
+        bound.extend(with.references.iter().filter_map(bound_name));
     }
+    for child in children(relation) {
+        collect(child, depth + 1, bound, found)?;
+    }
+    bound.truncate(outer);
     Ok(())
+}
+
+/// The name `WithRelations` gives to one of its references, if any.
+pub(super) fn bound_name(reference: &proto::Relation) -> Option<String> {
+    match &reference.rel_type {
+        Some(RelType::SubqueryAlias(alias)) => Some(alias.alias.clone()),
+        _ => None,
+    }
+}
+
+fn is_bound(name: &[String], bound: &[String]) -> bool {
+    matches!(name, [one] if bound.iter().any(|other| other.eq_ignore_ascii_case(one)))
 }
 
 pub(super) fn too_deep() -> SparkError {

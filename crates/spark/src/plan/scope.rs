@@ -141,7 +141,7 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         }
         nearest.sort_by_key(|(depth, ..)| *depth);
         match nearest.as_slice() {
-            [] => Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN").with("name", quote_parts(parts))),
+            [] => Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN").with("name", format!("\"{}\"", parts.join(".")))),
             [(first, ..), (second, ..), ..] if first == second => {
                 Err(SparkError::new("AMBIGUOUS_COLUMN_REFERENCE").with("name", quote_parts(parts)))
             }
@@ -149,13 +149,19 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         }
     }
 
-    fn by_name(&self, parts: &[String]) -> Result<(Attribute, usize)> {
+    fn by_name(&self, parts: &[String]) -> Result<Option<(Attribute, usize)>> {
         for columns in [&self.columns, &self.hidden] {
             if let Some((column, used)) = attribute::find(columns, parts, self.case_sensitive())? {
-                return Ok((column.clone(), used));
+                return Ok(Some((column.clone(), used)));
             }
         }
-        Err(attribute::unresolved(&self.columns, parts))
+        Ok(None)
+    }
+
+    /// The struct fields of `column` that the parts after the first `used` name.
+    fn fields(&self, column: TypedExpr, parts: &[String], used: usize) -> Result<TypedExpr> {
+        let mut names = parts.iter().skip(used);
+        names.try_fold(column, |base, name| struct_field(&base, name, self.case_sensitive()))
     }
 
     fn case_sensitive(&self) -> bool {
@@ -184,13 +190,16 @@ impl Scope for RelationScope<'_, '_> {
         }
         let (column, used) = match plan_id {
             Some(plan_id) => self.by_plan_id(parts, plan_id)?,
-            None => self.by_name(parts)?,
+            None => match self.by_name(parts)? {
+                Some(found) => found,
+                None => match self.translator.outer_column(parts)? {
+                    Some((column, used)) => return self.fields(column, parts, used),
+                    None => return Err(attribute::unresolved(&self.columns, parts)),
+                },
+            },
         };
         self.note_hidden(&column);
-        parts
-            .iter()
-            .skip(used)
-            .try_fold(column.typed(), |base, name| struct_field(&base, name, self.case_sensitive()))
+        self.fields(column.typed(), parts, used)
     }
 
     fn columns(&self, target: &[String], plan_id: Option<i64>) -> Result<Vec<TypedExpr>> {
@@ -268,5 +277,9 @@ impl Scope for RelationScope<'_, '_> {
         let typed = column.typed();
         *self.window.borrow_mut() = Some(Window { time: time.expr, spec, column });
         Ok(typed)
+    }
+
+    fn subquery(&self, subquery: &proto::SubqueryExpression, values: Vec<TypedExpr>) -> Result<TypedExpr> {
+        self.translator.subquery(&self.columns, subquery, values)
     }
 }

@@ -117,6 +117,8 @@ pub(super) struct Translator<'a> {
     plan_outputs: RefCell<HashMap<i64, Vec<PlanOutput>>>,
     /// Relations that `WithRelations` binds, by name and by plan id.
     pub bound: RefCell<Vec<proto::Relation>>,
+    /// The columns of the queries around the subquery at hand, innermost last.
+    pub outer: RefCell<Vec<Vec<Attribute>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -134,6 +136,7 @@ impl<'a> Translator<'a> {
             depth: Cell::new(0),
             plan_outputs: RefCell::default(),
             bound: RefCell::default(),
+            outer: RefCell::default(),
         }
     }
 

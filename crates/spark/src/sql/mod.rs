@@ -1,6 +1,17 @@
 //! SQL text into the Connect messages a DataFrame client would have sent.
 
+pub(crate) mod message;
 pub mod interval;
+
+mod lexical;
+mod dialect;
+mod literal;
+mod expression;
+mod from;
+mod query;
+mod statement;
+
+pub use statement::{parse_expression, parse_statement};
 
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
@@ -66,15 +77,6 @@ pub enum Statement {
     },
 }
 
-/// Parses one statement; `arguments` fill parameter markers.
-///
-/// # Errors
-/// `PARSE_SYNTAX_ERROR`, or the statement is not supported.
-pub fn parse_statement(text: &str, arguments: &proto::Sql) -> Result<Statement> {
-    let _ = arguments;
-    Err(SparkError::unsupported(format!("the SQL statement {text}")))
-}
-
 /// Parses the text of a Connect `SQL` relation, which must be a query.
 ///
 /// # Errors
@@ -86,10 +88,6 @@ pub fn parse_query(query: &proto::Sql) -> Result<proto::Relation> {
     }
 }
 
-/// Parses one expression.
-///
-/// # Errors
-/// `PARSE_SYNTAX_ERROR`.
-pub fn parse_expression(text: &str) -> Result<proto::Expression> {
-    Err(SparkError::unsupported(format!("the SQL expression {text}")))
+fn syntax_error(near: &str) -> SparkError {
+    SparkError::new("PARSE_SYNTAX_ERROR").with("error", near).with("hint", "")
 }

@@ -1,0 +1,187 @@
+//! Plans recorded from a real client, compared with what real Spark made of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datafusion::physical_plan::common::collect;
+use millstream_engine::{SparkError, batch, session};
+use millstream_testkit::{
+    equality::difference,
+    golden,
+    rows::{Cell, Row, rows_of},
+};
+use prost::Message;
+use serde_json::Value;
+use spark_connect_proto as proto;
+
+use super::{ResolvedSet, Translated, references, translate};
+use crate::{SessionConf, types};
+
+/// Cases whose answer differs from Spark's today, with the reason; each must differ.
+const DIFFERENT: &[(&str, &str)] = &[];
+
+fn relation(case: &Value) -> proto::Relation {
+    let bytes = base64(case["plan"].as_str().unwrap());
+    let plan = proto::Plan::decode(bytes.as_slice()).unwrap();
+    match plan.op_type {
+        Some(proto::plan::OpType::Root(relation)) => relation,
+        Some(proto::plan::OpType::Command(proto::Command {
+            command_type: Some(proto::command::CommandType::SqlCommand(command)),
+        })) => command.input.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = Vec::new();
+    let (mut buffer, mut bits) = (0_u32, 0);
+    for byte in text.bytes().filter(|b| *b != b'=') {
+        let value = ALPHABET.iter().position(|a| *a == byte).unwrap();
+        buffer = (buffer << 6) | u32::try_from(value).unwrap();
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push(u8::try_from((buffer >> bits) & 0xff).unwrap());
+        }
+    }
+    out
+}
+
+fn translated(case: &Value) -> Result<Translated, SparkError> {
+    let relation = relation(case);
+    references(&relation)?;
+    translate(&relation, &ResolvedSet::new(), &SessionConf::new("UTC"))
+}
+
+async fn rows(translated: Translated) -> Result<Vec<Row>, SparkError> {
+    let state = session::session_state(2, session::runtime_env()?);
+    let result = batch::execute(&state, translated.plan, 0).await?;
+    Ok(rows_of(&collect(result.into_stream()).await?))
+}
+
+fn cell(json: &Value) -> Cell {
+    let list = |v: &Value| v.as_array().unwrap().iter().map(cell).collect::<Vec<_>>();
+    match json {
+        Value::Null => Cell::Null,
+        Value::Bool(b) => Cell::Boolean(*b),
+        Value::Number(n) => Cell::Integer(i128::from(n.as_i64().unwrap())),
+        Value::String(s) => Cell::Text(s.clone()),
+        Value::Object(o) => {
+            let (kind, value) = o.iter().next().unwrap();
+            match kind.as_str() {
+                "float" => Cell::Float(value.as_str().unwrap().parse().unwrap()),
+                "decimal" => {
+                    let text = value.as_str().unwrap();
+                    let scale = text.split_once('.').map_or(0, |(_, f)| f.len());
+                    Cell::Decimal(text.replace('.', "").parse().unwrap(), i8::try_from(scale).unwrap())
+                }
+                "binary" => {
+                    let hex = value.as_str().unwrap();
+                    let byte = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
+                    Cell::Bytes((0..hex.len()).step_by(2).map(byte).collect())
+                }
+                "micros" => Cell::Timestamp(value.as_i64().unwrap()),
+                "days" => Cell::Date(i32::try_from(value.as_i64().unwrap()).unwrap()),
+                "duration" => Cell::DayTime(value.as_i64().unwrap()),
+                "struct" => Cell::Struct(list(value)),
+                "array" => Cell::List(list(value)),
+                "map" => Cell::Map(
+                    value.as_array().unwrap().iter().map(|pair| (cell(&pair[0]), cell(&pair[1]))).collect(),
+                ),
+                other => panic!("{other}"),
+            }
+        }
+        Value::Array(_) => panic!("{json}"),
+    }
+}
+
+/// What differs from Spark in this case.
+async fn check(case: &Value) -> Option<String> {
+    if case.get("unrecorded").is_some() {
+        return None;
+    }
+    if let Some(error) = case.get("error") {
+        if case.get("plan").is_none() {
+            return None;
+        }
+        let Err(ours) = translated(case) else { return Some("Spark has an error here, we do not".to_string()) };
+        if error["class"].as_str().is_none() {
+            return None;
+        }
+        let expected: BTreeMap<String, String> = serde_json::from_value(error["parameters"].clone()).unwrap();
+        let same = Some(ours.class()) == error["class"].as_str() && *ours.params() == expected;
+        return (!same).then(|| format!("ours: {ours} {:?}\nSpark: {error}", ours.params()));
+    }
+    let translated = match translated(case) {
+        Ok(translated) => translated,
+        Err(error) => return Some(error.to_string()),
+    };
+    let schema = types::schema_json(translated.schema().fields().iter().map(|f| f.as_ref()));
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    if schema != case["schema"] {
+        return Some(format!("our schema:  {schema}\nSpark's schema: {}", case["schema"]));
+    }
+    if Some(translated.is_streaming) != case["streaming"].as_bool() {
+        return Some("is_streaming differs".to_string());
+    }
+    let Some(expected) = case.get("rows").and_then(Value::as_array) else { return None };
+    let expected: Vec<Row> = expected.iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect();
+    let actual = match rows(translated).await {
+        Ok(rows) => rows,
+        Err(error) => return Some(error.to_string()),
+    };
+    if case["name"].as_str().unwrap().ends_with(", in order") {
+        return (format!("{actual:?}") != format!("{expected:?}"))
+            .then(|| format!("order differs: {actual:?}\nSpark: {expected:?}"));
+    }
+    difference(&actual, &expected)
+}
+
+#[tokio::test]
+async fn recorded_plans_mean_what_they_mean_to_spark() {
+    let golden = golden::json("relations.json").unwrap();
+    let mut different = Vec::new();
+    for case in golden.as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let known = DIFFERENT.iter().any(|(known, _)| *known == name);
+        match check(case).await {
+            Some(_) if known => {}
+            None if known => different.push(format!("## {name}\nis no longer different")),
+            Some(difference) => different.push(format!("## {name}\n{}\n{difference}", case["code"])),
+            None => {}
+        }
+    }
+    assert!(different.is_empty(), "{} cases:\n{}", different.len(), different.join("\n"));
+}
+
+#[test]
+fn absurdly_deep_plans_are_refused() {
+    let mut deep = proto::Relation {
+        common: None,
+        rel_type: Some(proto::relation::RelType::Range(proto::Range { end: 1, step: 1, ..Default::default() })),
+    };
+    for _ in 0..super::MAX_DEPTH + 10 {
+        let limit = proto::Limit { input: Some(Box::new(deep)), limit: 1 };
+        deep = proto::Relation {
+            common: None,
+            rel_type: Some(proto::relation::RelType::Limit(Box::new(limit))),
+        };
+    }
+    let deep = Arc::new(deep);
+    let thread = std::thread::Builder::new().stack_size(64 * 1024 * super::MAX_DEPTH);
+    let class = thread
+        .spawn({
+            let deep = Arc::clone(&deep);
+            move || {
+                let translated = translate(&deep, &ResolvedSet::new(), &SessionConf::new("UTC"));
+                let classes = [references(&deep).unwrap_err().class(), translated.unwrap_err().class()];
+                std::mem::forget(deep);
+                classes
+            }
+        })
+        .unwrap()
+        .join()
+        .unwrap();
+    std::mem::forget(deep);
+    assert_eq!(class, ["UNSUPPORTED_FEATURE.MILLSTREAM"; 2]);
+}

@@ -1,0 +1,214 @@
+//! `FROM`: tables, joins, subqueries, table functions and lateral views.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView, TableAlias,
+    TableFactor, TableWithJoins,
+};
+use millstream_engine::{Result, SparkError};
+use spark_connect_proto::{
+    self as proto,
+    expression::{ExprType, literal::LiteralType},
+    join::JoinType,
+    read,
+    relation::RelType,
+};
+
+use super::{
+    expression::object_name,
+    message::{self, extension, relation},
+    query::{Converter, to_df},
+};
+use crate::types::quote_identifier;
+
+impl Converter<'_> {
+    /// All of a `FROM` clause: its parts are crossed. `None` where there is none.
+    pub(super) fn from(&mut self, from: &[TableWithJoins]) -> Result<Option<proto::Relation>> {
+        let mut result: Option<proto::Relation> = None;
+        for part in from {
+            let right = self.joined(part)?;
+            result = Some(match result {
+                None => right,
+                Some(left) => join(left, right, JoinType::Inner, None, Vec::new()),
+            });
+        }
+        Ok(result)
+    }
+
+    fn joined(&mut self, part: &TableWithJoins) -> Result<proto::Relation> {
+        let mut result = self.factor(&part.relation)?;
+        for Join { relation, join_operator, .. } in &part.joins {
+            let right = self.factor(relation)?;
+            result = self.join(result, right, join_operator)?;
+        }
+        Ok(result)
+    }
+
+    fn join(
+        &mut self,
+        left: proto::Relation,
+        right: proto::Relation,
+        operator: &JoinOperator,
+    ) -> Result<proto::Relation> {
+        let (join_type, constraint) = match operator {
+            JoinOperator::Join(c) | JoinOperator::Inner(c) => (JoinType::Inner, c),
+            JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (JoinType::LeftOuter, c),
+            JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (JoinType::RightOuter, c),
+            JoinOperator::FullOuter(c) => (JoinType::FullOuter, c),
+            JoinOperator::CrossJoin(c) => (JoinType::Cross, c),
+            JoinOperator::Semi(c) | JoinOperator::LeftSemi(c) => (JoinType::LeftSemi, c),
+            JoinOperator::Anti(c) | JoinOperator::LeftAnti(c) => (JoinType::LeftAnti, c),
+            other => return Err(SparkError::unsupported(format!("the SQL join {other:?}"))),
+        };
+        Ok(match constraint {
+            JoinConstraint::None => join(left, right, join_type, None, Vec::new()),
+            JoinConstraint::On(condition) => {
+                let condition = self.expr(condition)?;
+                join(left, right, join_type, Some(condition), Vec::new())
+            }
+            JoinConstraint::Using(names) => {
+                let names = names
+                    .iter()
+                    .map(|name| Ok(object_name(name)?.pop().unwrap_or_default()))
+                    .collect::<Result<_>>()?;
+                join(left, right, join_type, None, names)
+            }
+            JoinConstraint::Natural => return Err(SparkError::unsupported("NATURAL JOIN")),
+        })
+    }
+
+    fn factor(&mut self, factor: &TableFactor) -> Result<proto::Relation> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, version: None, sample: None, .. } => {
+                let name = object_name(name)?;
+                let table = self.table(name);
+                Ok(aliased(table, alias.as_ref()))
+            }
+            TableFactor::Table { name, alias, args: Some(args), .. } => {
+                let table = self.table_function(&object_name(name)?, &args.args)?;
+                Ok(aliased(table, alias.as_ref()))
+            }
+            TableFactor::Function { lateral: false, name, args, alias, .. } => {
+                let table = self.table_function(&object_name(name)?, args)?;
+                Ok(aliased(table, alias.as_ref()))
+            }
+            TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+                let query = self.query(subquery)?;
+                Ok(aliased(query, alias.as_ref()))
+            }
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                let joined = self.joined(table_with_joins)?;
+                Ok(aliased(joined, alias.as_ref()))
+            }
+            other => Err(SparkError::unsupported(format!("the SQL table {other}"))),
+        }
+    }
+
+    /// A table, view or common table expression by name.
+    pub(super) fn table(&self, name: Vec<String>) -> proto::Relation {
+        if let [one] = name.as_slice()
+            && let Some((found, definition)) =
+                self.ctes.iter().rev().find(|(cte, _)| cte.eq_ignore_ascii_case(one))
+        {
+            return subquery_alias(definition.clone(), found);
+        }
+        let unparsed_identifier = name.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join(".");
+        relation(RelType::Read(proto::Read {
+            is_streaming: false,
+            read_type: Some(read::ReadType::NamedTable(read::NamedTable {
+                unparsed_identifier,
+                options: Default::default(),
+            })),
+        }))
+    }
+
+    fn table_function(&mut self, name: &[String], arguments: &[FunctionArg]) -> Result<proto::Relation> {
+        match name {
+            [one] if one.eq_ignore_ascii_case("range") => self.range(arguments),
+            [one] if one.eq_ignore_ascii_case("stream") => match arguments {
+                [FunctionArg::Unnamed(FunctionArgExpr::Expr(
+                    Expr::Identifier(_) | Expr::CompoundIdentifier(_),
+                ))] => Err(SparkError::unsupported("STREAM(table)")),
+                _ => Err(SparkError::unsupported("STREAM")),
+            },
+            _ => Err(SparkError::unsupported(format!("the table function `{}`", name.join(".")))),
+        }
+    }
+
+    /// `range(end)`, `range(start, end)`, `range(start, end, step[, partitions])`.
+    fn range(&mut self, arguments: &[FunctionArg]) -> Result<proto::Relation> {
+        let mut values = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
+                return Err(SparkError::unsupported("named arguments of range"));
+            };
+            let value = self.expr(expr)?;
+            values.push(match value.expr_type {
+                Some(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), .. })) => match value {
+                    LiteralType::Integer(value) => i64::from(value),
+                    LiteralType::Long(value) => value,
+                    _ => return Err(SparkError::unsupported(format!("the argument {expr} of range"))),
+                },
+                _ => return Err(SparkError::unsupported(format!("the argument {expr} of range"))),
+            });
+        }
+        let (start, end, step) = match values.as_slice() {
+            [end] => (0, *end, 1),
+            [start, end] => (*start, *end, 1),
+            [start, end, step] | [start, end, step, _] => (*start, *end, *step),
+            _ => return Err(SparkError::unsupported("range with this number of arguments")),
+        };
+        Ok(relation(RelType::Range(proto::Range { start: Some(start), end, step, num_partitions: None })))
+    }
+
+    /// `input LATERAL VIEW [OUTER] generator(..) table AS columns`.
+    pub(super) fn lateral_view(&mut self, input: proto::Relation, view: &LateralView) -> Result<proto::Relation> {
+        let mut generator = self.expr(&view.lateral_view)?;
+        if view.outer
+            && let Some(ExprType::UnresolvedFunction(call)) = &mut generator.expr_type
+            && !call.function_name.to_ascii_lowercase().ends_with("_outer")
+        {
+            call.function_name.push_str("_outer");
+        }
+        let mut name = object_name(&view.lateral_view_name)?;
+        let columns = view.lateral_col_alias.iter().map(|column: &Ident| column.value.clone()).collect();
+        let message = message::LateralView {
+            input: Some(Box::new(input)),
+            generator: Some(generator),
+            table: name.pop().unwrap_or_default(),
+            columns,
+        };
+        Ok(extension(message::LateralView::TYPE_URL, &message))
+    }
+}
+
+fn join(
+    left: proto::Relation,
+    right: proto::Relation,
+    join_type: JoinType,
+    join_condition: Option<proto::Expression>,
+    using_columns: Vec<String>,
+) -> proto::Relation {
+    relation(RelType::Join(Box::new(proto::Join {
+        left: Some(Box::new(left)),
+        right: Some(Box::new(right)),
+        join_condition,
+        join_type: join_type.into(),
+        using_columns,
+        join_data_type: None,
+    })))
+}
+
+fn aliased(input: proto::Relation, alias: Option<&TableAlias>) -> proto::Relation {
+    let Some(alias) = alias else { return input };
+    let columns: Vec<String> = alias.columns.iter().map(|column| column.name.value.clone()).collect();
+    let input = if columns.is_empty() { input } else { to_df(input, columns) };
+    subquery_alias(input, &alias.name.value)
+}
+
+fn subquery_alias(input: proto::Relation, alias: &str) -> proto::Relation {
+    relation(RelType::SubqueryAlias(Box::new(proto::SubqueryAlias {
+        input: Some(Box::new(input)),
+        alias: alias.to_string(),
+        qualifier: Vec::new(),
+    })))
+}
