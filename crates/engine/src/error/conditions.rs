@@ -304,6 +304,8 @@ conditions! {
     "UDTF_ALIAS_NUMBER_MISMATCH" "42802" Analysis "The number of aliases supplied in the AS clause does not match the number of columns output by the UDTF.\nExpected <aliasesSize> aliases, but got <aliasesNames>.\nPlease ensure that the number of aliases provided matches the number of columns output by the UDTF.";
     "UNABLE_TO_INFER_SCHEMA" "42KD9" Analysis "Unable to infer schema for <format>. It must be specified manually.";
     "UNBOUND_SQL_PARAMETER" "42P02" Analysis "Found the unbound parameter: <name>. Please, fix `args` and provide a mapping of the parameter to either a SQL literal or collection constructor functions such as `map()`, `array()`, `struct()`.";
+    "UNPIVOT_REQUIRES_VALUE_COLUMNS" "42K0A" Analysis "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.";
+    "UNPIVOT_VALUE_DATA_TYPE_MISMATCH" "42K09" Analysis "Unpivot value columns must share a least common type, some types do not: [<types>].";
     "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved.";
     "UNRESOLVED_COLUMN.WITH_SUGGESTION" "42703" Analysis "A column, variable, or function parameter with name <objectName> cannot be resolved. Did you mean one of the following? [<proposal>].";
     "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES" "42703" Analysis "Cannot resolve column name \"<colName>\" among (<fieldNames>).";

@@ -11,7 +11,7 @@ use datafusion::{
         Column,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
-    logical_expr::{Aggregate, Expr, LogicalPlan, Projection},
+    logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan, Projection},
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{self as proto, aggregate::GroupType, expression::ExprType};
@@ -31,9 +31,21 @@ pub(super) struct Aggregation {
     /// What is aggregated, `window()` column included.
     pub input: Frame,
     keys: Vec<Key>,
+    shape: Shape,
     calls: Vec<(Expr, String)>,
     /// What is shown: an expression over keys and calls, and its column.
     outputs: Vec<(Expr, Attribute)>,
+}
+
+/// Which groups an aggregation makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One for each combination of keys.
+    Plain,
+    /// Also totals over the last keys, the last two, ...
+    Rollup,
+    /// Also totals over every subset of the keys.
+    Cube,
 }
 
 /// A grouping expression and the column it becomes.
@@ -71,7 +83,7 @@ pub(super) fn contains_aggregate(expr: &Expr) -> bool {
 impl Aggregation {
     /// An aggregation of `input` by `keys`, without outputs yet.
     pub fn new(input: Frame, keys: Vec<Key>) -> Self {
-        Self { input, keys, calls: Vec::new(), outputs: Vec::new() }
+        Self { input, keys, shape: Shape::Plain, calls: Vec::new(), outputs: Vec::new() }
     }
 
     /// The output expression for `item`, over the columns of the aggregate node.
@@ -146,6 +158,10 @@ impl Aggregation {
     pub fn build(mut self, translator: &Translator<'_>, outputs: Vec<TypedExpr>) -> Result<Frame> {
         for item in &outputs {
             let (_, mut column) = translator.output(item);
+            if self.input.is_streaming {
+                // As Spark shows the result of an aggregation over a stream.
+                column = column.with_nullable(true);
+            }
             // A grouping column that is shown as it is stays the same column to the user.
             if let Some(source) = self.grouped_column(&item.expr).filter(|a| a.name() == item.name)
                 && !self.outputs.iter().any(|(_, c)| c.identity == source.identity)
@@ -177,26 +193,48 @@ impl Aggregation {
         self.input.columns.iter().find(|a| a.id == source.name)
     }
 
+    /// Whether an output shows a key.
+    fn mentions_key(&self, output: &Expr) -> bool {
+        output.column_refs().iter().any(|column| self.keys.iter().any(|key| key.id == column.name))
+    }
+
     fn plan(&self) -> Result<LogicalPlan> {
         let keys: Vec<Expr> = self.keys.iter().map(|key| key.item.expr.clone().alias(&key.id)).collect();
         let calls: Vec<Expr> = self.calls.iter().map(|(call, id)| call.clone().alias(id)).collect();
         if keys.is_empty() && calls.is_empty() {
             return Err(SparkError::internal("an aggregation without keys and calls"));
         }
-        Ok(LogicalPlan::Aggregate(Aggregate::try_new(Arc::clone(&self.input.plan), keys, calls)?))
+        if self.shape == Shape::Plain || self.keys.is_empty() {
+            return Ok(LogicalPlan::Aggregate(Aggregate::try_new(
+                Arc::clone(&self.input.plan),
+                keys,
+                calls,
+            )?));
+        }
+        // The keys become columns first: grouping sets keep the names of plain columns.
+        let mut below: Vec<Expr> = self.input.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        below.extend(keys);
+        let below = LogicalPlan::Projection(Projection::try_new(below, Arc::clone(&self.input.plan))?);
+        let columns = self.keys.iter().map(|key| Expr::Column(Column::new_unqualified(&key.id))).collect();
+        let sets = match self.shape {
+            Shape::Cube => GroupingSet::Cube(columns),
+            _ => GroupingSet::Rollup(columns),
+        };
+        let sets = vec![Expr::GroupingSet(sets)];
+        Ok(LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(below), sets, calls)?))
     }
 }
 
 impl Translator<'_> {
     pub(super) fn aggregate(&self, aggregate: &proto::Aggregate) -> Result<Frame> {
         let input = self.input(aggregate.input.as_deref())?;
-        match aggregate.group_type() {
-            GroupType::Unspecified | GroupType::Groupby => {}
-            GroupType::Rollup => return Err(SparkError::unsupported("rollup")),
-            GroupType::Cube => return Err(SparkError::unsupported("cube")),
+        let shape = match aggregate.group_type() {
+            GroupType::Unspecified | GroupType::Groupby => Shape::Plain,
+            GroupType::Rollup => Shape::Rollup,
+            GroupType::Cube => Shape::Cube,
             GroupType::Pivot => return Err(SparkError::unsupported("pivot")),
             GroupType::GroupingSets => return Err(SparkError::unsupported("grouping sets")),
-        }
+        };
         let scope = RelationScope::select(self, &input);
         let mut keys = Vec::new();
         for expression in &aggregate.grouping_expressions {
@@ -207,18 +245,34 @@ impl Translator<'_> {
             items.extend(scope.resolve_all(expression)?);
         }
         let input = scope.windowed(&input)?;
-        self.aggregated(input, keys, &items)
+        if shape != Shape::Plain && input.is_streaming {
+            return Err(SparkError::unsupported("rollup and cube of a stream"));
+        }
+        self.aggregated(input, keys, shape, &items)
     }
 
     /// `input` grouped by `keys`, showing `items`.
-    pub(super) fn aggregated(&self, input: Frame, keys: Vec<Key>, items: &[TypedExpr]) -> Result<Frame> {
+    pub(super) fn aggregated(
+        &self,
+        input: Frame,
+        keys: Vec<Key>,
+        shape: Shape,
+        items: &[TypedExpr],
+    ) -> Result<Frame> {
         for key in &keys {
             if contains_aggregate(&key.item.expr) {
                 return Err(SparkError::new("GROUP_BY_AGGREGATE").with("sqlExpr", key.item.sql.clone()));
             }
         }
-        let mut aggregation = Aggregation::new(input, keys);
-        let outputs = items.iter().map(|item| aggregation.output(self, item)).collect::<Result<Vec<_>>>()?;
+        let mut aggregation = Aggregation { shape, ..Aggregation::new(input, keys) };
+        let mut outputs =
+            items.iter().map(|item| aggregation.output(self, item)).collect::<Result<Vec<_>>>()?;
+        if shape != Shape::Plain {
+            // Totals have no key.
+            for output in outputs.iter_mut().filter(|output| aggregation.mentions_key(&output.expr)) {
+                output.field = Arc::new(output.field.as_ref().clone().with_nullable(true));
+            }
+        }
         aggregation.build(self, outputs)
     }
 

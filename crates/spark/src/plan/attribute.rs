@@ -6,7 +6,7 @@ use datafusion::{
     arrow::datatypes::{DataType, Field, FieldRef},
     common::Column,
     functions::core::expr_fn::get_field,
-    logical_expr::Expr,
+    logical_expr::{Expr, when},
 };
 use millstream_engine::{Result, SparkError};
 
@@ -120,7 +120,11 @@ pub(super) fn struct_field(base: &TypedExpr, name: &str, case_sensitive: bool) -
     match matches.as_slice() {
         [field] => {
             let nullable = base.nullable() || field.is_nullable();
-            let expr = get_field(base.expr.clone(), field.name().as_str());
+            let mut expr = get_field(base.expr.clone(), field.name().as_str());
+            if base.nullable() {
+                // DataFusion reads the field's slot even where the struct is null.
+                expr = when(base.expr.clone().is_not_null(), expr).end()?;
+            }
             let result =
                 Field::new("", field.data_type().clone(), nullable).with_metadata(field.metadata().clone());
             let mut typed = TypedExpr::attribute(expr, Arc::new(result), name);
@@ -145,6 +149,14 @@ pub(super) fn unresolved(columns: &[Attribute], parts: &[String]) -> SparkError 
     let class = if proposal.is_empty() { "WITHOUT_SUGGESTION" } else { "WITH_SUGGESTION" };
     let error = SparkError::new(&format!("UNRESOLVED_COLUMN.{class}")).with("objectName", quote_parts(parts));
     if proposal.is_empty() { error } else { error.with("proposal", proposal) }
+}
+
+/// The error for a name that has to be one of the columns' and is not.
+pub(super) fn not_among(columns: &[Attribute], name: &str) -> SparkError {
+    let names: Vec<&str> = columns.iter().map(Attribute::name).collect();
+    SparkError::new("UNRESOLVED_COLUMN_AMONG_FIELD_NAMES")
+        .with("colName", name)
+        .with("fieldNames", names.join(", "))
 }
 
 /// Up to five names, most similar first; qualifiers that all share are left out.

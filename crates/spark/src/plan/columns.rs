@@ -19,8 +19,8 @@ impl Translator<'_> {
         let names = &to_df.column_names;
         if names.len() != input.columns.len() {
             return Err(SparkError::new("ASSIGNMENT_ARITY_MISMATCH")
-                .with("numTarget", names.len().to_string())
-                .with("numExpr", input.columns.len().to_string()));
+                .with("numTarget", input.columns.len().to_string())
+                .with("numExpr", names.len().to_string()));
         }
         let items: Vec<TypedExpr> =
             input.columns.iter().zip(names).map(|(column, name)| renamed(column, name)).collect();

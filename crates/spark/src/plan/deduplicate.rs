@@ -47,7 +47,7 @@ impl Translator<'_> {
             .cloned()
             .collect();
         if found.is_empty() {
-            return Err(attribute::unresolved(&input.columns, &[name.to_string()]));
+            return Err(attribute::not_among(&input.columns, name));
         }
         Ok(found)
     }

@@ -11,7 +11,7 @@ use prost::Message;
 use spark_connect_proto::{self as proto, expression::ExprType};
 
 use super::{
-    aggregate::{Key, contains_aggregate},
+    aggregate::{Key, Shape, contains_aggregate},
     attribute::Attribute,
     scope::RelationScope,
     sort,
@@ -54,7 +54,9 @@ impl Translator<'_> {
         let scope = RelationScope::select(self, &input);
         let mut items = Vec::with_capacity(select.items.len());
         for item in &select.items {
-            items.extend(scope.resolve_all(item)?);
+            let resolved = scope.resolve_all(item)?;
+            scope.note_aliases(item, &resolved);
+            items.extend(resolved);
         }
         let mut keys = Vec::new();
         if select.all {
@@ -68,7 +70,7 @@ impl Translator<'_> {
             }
         }
         let input = scope.windowed(&input)?;
-        self.aggregated(input, keys, &items)
+        self.aggregated(input, keys, Shape::Plain, &items)
     }
 
     /// A grouping expression; a name that no column has may be an item's alias.
@@ -158,11 +160,12 @@ impl Translator<'_> {
 
 /// `GROUP BY 2`: a position in the select list.
 fn by_position(items: &[TypedExpr], position: i32) -> Result<TypedExpr> {
-    let item = usize::try_from(position).ok().and_then(|p| items.get(p.checked_sub(1)?)).ok_or_else(|| {
-        SparkError::new("GROUP_BY_POS_OUT_OF_RANGE")
-            .with("index", position.to_string())
-            .with("size", items.len().to_string())
-    })?;
+    let item =
+        usize::try_from(position).ok().and_then(|p| items.get(p.checked_sub(1)?)).ok_or_else(|| {
+            SparkError::new("GROUP_BY_POS_OUT_OF_RANGE")
+                .with("index", position.to_string())
+                .with("size", items.len().to_string())
+        })?;
     if contains_aggregate(&item.expr) {
         return Err(SparkError::new("GROUP_BY_POS_AGGREGATE")
             .with("index", position.to_string())

@@ -7,7 +7,7 @@ use datafusion::{
     logical_expr::{Expr, Filter, LogicalPlan},
 };
 use millstream_engine::{Result, SparkError};
-use spark_connect_proto as proto;
+use spark_connect_proto::{self as proto, expression::ExprType};
 
 use super::{
     aggregate::contains_aggregate,
@@ -29,7 +29,7 @@ impl Translator<'_> {
                     let resolved = outcome?;
                     return Err(SparkError::new("INVALID_WHERE_CONDITION")
                         .with("condition", format!("\"{}\"", resolved.sql))
-                        .with("expressionList", aggregates_in(&resolved)));
+                        .with("expressionList", aggregates_in(&scope, condition).join(", ")));
                 };
                 let (frame, items) = extended;
                 let [item] = items.as_slice() else { return Err(missing("condition")) };
@@ -57,6 +57,11 @@ fn filter_plan(input: &Frame, condition: &TypedExpr) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Filter(Filter::try_new(predicate, Arc::clone(&input.plan))?))
 }
 
-fn aggregates_in(item: &TypedExpr) -> String {
-    item.sql.clone()
+/// The aggregate calls of a condition, as Spark prints them.
+fn aggregates_in(scope: &RelationScope<'_, '_>, expression: &proto::Expression) -> Vec<String> {
+    let Some(ExprType::UnresolvedFunction(call)) = &expression.expr_type else { return Vec::new() };
+    match scope.resolve_one(expression) {
+        Ok(TypedExpr { expr: Expr::AggregateFunction(_), sql, .. }) => vec![sql],
+        _ => call.arguments.iter().flat_map(|argument| aggregates_in(scope, argument)).collect(),
+    }
 }

@@ -28,13 +28,23 @@ use super::{
 };
 use crate::{expression::TypedExpr, sql::message, types};
 
-const GENERATORS: [&str; 8] =
-    ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
+const GENERATORS: [&str; 8] = [
+    "explode",
+    "explode_outer",
+    "posexplode",
+    "posexplode_outer",
+    "inline",
+    "inline_outer",
+    "stack",
+    "json_tuple",
+];
 
 /// The generator `expression` calls and the names its alias gives.
 fn generator(expression: &proto::Expression) -> Option<(&proto::Expression, &[String])> {
     match expression.expr_type.as_ref()? {
-        ExprType::Alias(alias) => generator(alias.expr.as_deref()?).map(|(call, _)| (call, alias.name.as_slice())),
+        ExprType::Alias(alias) => {
+            generator(alias.expr.as_deref()?).map(|(call, _)| (call, alias.name.as_slice()))
+        }
         ExprType::UnresolvedFunction(call) => GENERATORS
             .iter()
             .any(|name| call.function_name.eq_ignore_ascii_case(name))
@@ -106,7 +116,12 @@ fn function(expression: &proto::Expression) -> Option<&UnresolvedFunction> {
 
 impl Translator<'_> {
     /// `input`'s columns and those of `generator`, named by `names` where there are any.
-    pub(super) fn generate(&self, input: &Frame, generator: &proto::Expression, names: &[String]) -> Result<Frame> {
+    pub(super) fn generate(
+        &self,
+        input: &Frame,
+        generator: &proto::Expression,
+        names: &[String],
+    ) -> Result<Frame> {
         let call = function(generator).ok_or_else(|| missing("generator"))?;
         let name = call.function_name.to_ascii_lowercase();
         let (base, outer) = match name.strip_suffix("_outer") {
@@ -209,13 +224,18 @@ fn list_of_elements(base: &str, argument: &TypedExpr) -> Result<(Expr, FieldRef)
         DataType::List(element) if matches!(element.data_type(), DataType::Struct(_)) => {
             Ok((argument.expr.clone(), Arc::clone(element)))
         }
-        DataType::Map(entries, _) if base != "inline" => Ok((map_entries(argument.expr.clone()), Arc::clone(entries))),
+        DataType::Map(entries, _) if base != "inline" => {
+            Ok((map_entries(argument.expr.clone()), Arc::clone(entries)))
+        }
         other => Err(SparkError::new("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
             .with("sqlExpr", format!("\"{base}({})\"", argument.sql))
             .with("paramIndex", "first")
             .with("inputSql", format!("\"{}\"", argument.sql))
             .with("inputType", format!("\"{}\"", types::sql_name(other)))
-            .with("requiredType", if base == "inline" { "\"ARRAY<STRUCT>\"" } else { "(\"ARRAY\" or \"MAP\")" })),
+            .with(
+                "requiredType",
+                if base == "inline" { "\"ARRAY<STRUCT>\"" } else { "(\"ARRAY\" or \"MAP\")" },
+            )),
     }
 }
 

@@ -76,7 +76,8 @@ impl Translator<'_> {
             (None, None) => return Err(SparkError::internal("a local relation without data and schema")),
         };
         let columns: Vec<Attribute> = fields.iter().map(|f| self.attribute(Arc::clone(f))).collect();
-        let inner: Vec<Field> = columns.iter().map(|a| a.field.as_ref().clone().with_name(&a.id)).collect();
+        let inner: Vec<Field> =
+            columns.iter().map(|a| a.field.as_ref().clone().with_name(format!("c{}", a.id))).collect();
         let inner = Arc::new(Schema::new(inner));
         let batches: Vec<RecordBatch> =
             batches.iter().map(|batch| conform(batch, &inner)).collect::<Result<_>>()?;

@@ -27,7 +27,9 @@ impl Translator<'_> {
         let scope = RelationScope::select(self, &input);
         let mut items = Vec::with_capacity(expressions.len());
         for expression in expressions.iter() {
-            items.extend(scope.resolve_all(expression)?);
+            let resolved = scope.resolve_all(expression)?;
+            scope.note_aliases(expression, &resolved);
+            items.extend(resolved);
         }
         let input = scope.windowed(&input)?;
         self.select(&input, &items)
@@ -67,12 +69,15 @@ impl Translator<'_> {
             _ => None,
         };
         match source {
-            Some(source) if source.name() == item.name && source.field == item.field => {
+            Some(source) if self.same(source.name(), &item.name) && same_column(source, item) => {
+                // The name stays as it was written here.
+                let field = Arc::new(source.field.as_ref().clone().with_name(&item.name));
+                let shown = Attribute { field, ..source.clone() };
                 if before.iter().any(|a| a.id == source.id) {
-                    let copy = Attribute { id: self.new_id(), ..source.clone() };
+                    let copy = Attribute { id: self.new_id(), ..shown };
                     (source.expr().alias(&copy.id), copy)
                 } else {
-                    (source.expr(), source.clone())
+                    (source.expr(), shown)
                 }
             }
             _ => self.output(item),
@@ -106,6 +111,13 @@ impl Translator<'_> {
     pub(super) fn hint(&self, hint: &proto::Hint) -> Result<Frame> {
         self.input(hint.input.as_deref())
     }
+}
+
+/// Whether `item` is `column` without a change of type, nullability or metadata.
+fn same_column(column: &Attribute, item: &TypedExpr) -> bool {
+    column.field.data_type() == item.data_type()
+        && column.field.is_nullable() == item.nullable()
+        && column.field.metadata() == item.field.metadata()
 }
 
 /// The relation's name in Spark's words, for messages.

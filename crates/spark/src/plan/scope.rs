@@ -33,6 +33,8 @@ pub(super) struct RelationScope<'s, 'a> {
     windows_allowed: bool,
     window: RefCell<Option<Window>>,
     is_streaming: bool,
+    /// Aliases of earlier items of the same select list, which later ones may use.
+    laterals: RefCell<Vec<TypedExpr>>,
     /// Resolved expressions that translation itself refers to, see [`bound_name`].
     bound: Vec<TypedExpr>,
 }
@@ -65,6 +67,7 @@ impl<'s, 'a> RelationScope<'s, 'a> {
             windows_allowed: true,
             window: RefCell::default(),
             is_streaming: frame.is_streaming,
+            laterals: RefCell::default(),
             bound: Vec::new(),
         }
     }
@@ -105,7 +108,45 @@ impl<'s, 'a> RelationScope<'s, 'a> {
 
     /// Resolves a select-list item here.
     pub fn resolve_all(&self, expression: &proto::Expression) -> Result<Vec<TypedExpr>> {
-        expression::resolve_all(expression, self, self.translator.conf)
+        let mut items = expression::resolve_all(expression, self, self.translator.conf)?;
+        // A literal's name counts as given, the text of a constant expression as made up.
+        if let [item] = items.as_mut_slice()
+            && self.is_literal(expression)
+        {
+            item.named = true;
+        }
+        Ok(items)
+    }
+
+    fn is_literal(&self, expression: &proto::Expression) -> bool {
+        match &expression.expr_type {
+            Some(ExprType::Literal(_)) => true,
+            Some(ExprType::ExpressionString(text)) => {
+                matches!(
+                    sql::parse_expression(&text.expression),
+                    Ok(proto::Expression { expr_type: Some(ExprType::Literal(_)), .. })
+                )
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets later items of a select list use the alias of this one.
+    pub fn note_aliases(&self, expression: &proto::Expression, items: &[TypedExpr]) {
+        if let (Some(ExprType::Alias(_)), [item]) = (&expression.expr_type, items) {
+            self.laterals.borrow_mut().push(item.clone());
+        }
+    }
+
+    /// The earlier item whose alias is the first of `parts`.
+    fn lateral(&self, parts: &[String]) -> Option<TypedExpr> {
+        let name = parts.first()?;
+        let laterals = self.laterals.borrow();
+        let found = laterals
+            .iter()
+            .rev()
+            .find(|item| attribute::same_name(&item.name, name, self.case_sensitive()))?;
+        Some(TypedExpr { sql: name.clone(), named: true, ..found.clone() })
     }
 
     /// `frame` with the window column that resolved expressions refer to.
@@ -141,7 +182,8 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         }
         nearest.sort_by_key(|(depth, ..)| *depth);
         match nearest.as_slice() {
-            [] => Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN").with("name", format!("\"{}\"", parts.join(".")))),
+            [] => Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN")
+                .with("name", format!("\"{}\"", parts.join(".")))),
             [(first, ..), (second, ..), ..] if first == second => {
                 Err(SparkError::new("AMBIGUOUS_COLUMN_REFERENCE").with("name", quote_parts(parts)))
             }
@@ -192,14 +234,25 @@ impl Scope for RelationScope<'_, '_> {
             Some(plan_id) => self.by_plan_id(parts, plan_id)?,
             None => match self.by_name(parts)? {
                 Some(found) => found,
-                None => match self.translator.outer_column(parts)? {
-                    Some((column, used)) => return self.fields(column, parts, used),
-                    None => return Err(attribute::unresolved(&self.columns, parts)),
-                },
+                None => {
+                    if let Some(item) = self.lateral(parts) {
+                        return self.fields(item, parts, 1);
+                    }
+                    return match self.translator.outer_column(parts)? {
+                        Some((column, used)) => self.fields(column, parts, used),
+                        None => Err(attribute::unresolved(&self.columns, parts)),
+                    };
+                }
             },
         };
         self.note_hidden(&column);
-        self.fields(column.typed(), parts, used)
+        let mut typed = column.typed();
+        // A column shows the name it was asked for by.
+        if let Some(written) = used.checked_sub(1).and_then(|last| parts.get(last)) {
+            typed.name.clone_from(written);
+            typed.sql.clone_from(written);
+        }
+        self.fields(typed, parts, used)
     }
 
     fn columns(&self, target: &[String], plan_id: Option<i64>) -> Result<Vec<TypedExpr>> {
@@ -225,7 +278,9 @@ impl Scope for RelationScope<'_, '_> {
         if !qualified.is_empty() {
             return Ok(qualified);
         }
-        let names: Vec<String> = self.columns.iter().map(|a| quote_parts(&[a.name().to_string()])).collect();
+        // Spark lists what has a qualifier.
+        let qualified = self.columns.iter().filter(|a| !a.qualifier.is_empty());
+        let names: Vec<String> = qualified.map(|a| quote_parts(&[a.name().to_string()])).collect();
         let no_star = || {
             SparkError::new("CANNOT_RESOLVE_STAR_EXPAND")
                 .with("targetString", quote_parts(target))
@@ -271,8 +326,9 @@ impl Scope for RelationScope<'_, '_> {
             metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
         }
         let data_type = types::struct_of([edge("start"), edge("end")]);
-        // Spark's rule builds the struct directly for tumbling windows and expands rows otherwise.
-        let field = Field::new("window", data_type, !spec.is_tumbling()).with_metadata(metadata);
+        // Spark builds the struct directly for tumbling windows of a batch and expands rows otherwise.
+        let nullable = !spec.is_tumbling() || self.is_streaming;
+        let field = Field::new("window", data_type, nullable).with_metadata(metadata);
         let column = self.translator.attribute(Arc::new(field));
         let typed = column.typed();
         *self.window.borrow_mut() = Some(Window { time: time.expr, spec, column });

@@ -86,7 +86,7 @@ impl Translator<'_> {
             match find(right, &item.name) {
                 Some(found) => right_items.push(found),
                 None if allow_missing => right_items.push(null(&item.name)),
-                None => return Err(attribute::unresolved(&right.columns, &[item.name.clone()])),
+                None => return Err(attribute::not_among(&right.columns, &item.name)),
             }
         }
         for column in right.columns.iter().filter(|a| find(left, a.name()).is_none()) {
@@ -191,7 +191,8 @@ fn typed(frame: &Frame) -> Vec<TypedExpr> {
     frame.columns.iter().map(Attribute::typed).collect()
 }
 
-fn null(name: &str) -> TypedExpr {
+/// A null called `name`.
+pub(super) fn null(name: &str) -> TypedExpr {
     let literal = Expr::Literal(ScalarValue::Null, None);
     let mut item = TypedExpr::new(literal, DataType::Null, true, "NULL");
     item.name = name.to_string();

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use datafusion::{
     arrow::datatypes::{DataType, Field},
     common::Spans,
-    logical_expr::{Expr, Subquery, expr::{Exists, InSubquery}},
+    logical_expr::{
+        Expr, Subquery,
+        expr::{Exists, InSubquery},
+    },
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{SubqueryExpression, subquery_expression::SubqueryType};
@@ -25,9 +28,13 @@ impl Translator<'_> {
         subquery: &SubqueryExpression,
         values: Vec<TypedExpr>,
     ) -> Result<TypedExpr> {
-        let bound = self.bound.borrow().iter().rev().find(|r| {
-            r.common.as_ref().and_then(|c| c.plan_id) == Some(subquery.plan_id)
-        }).cloned();
+        let bound = self
+            .bound
+            .borrow()
+            .iter()
+            .rev()
+            .find(|r| r.common.as_ref().and_then(|c| c.plan_id) == Some(subquery.plan_id))
+            .cloned();
         let bound = bound.ok_or_else(|| SparkError::internal("a subquery that no relation is bound to"))?;
         self.outer.borrow_mut().push(columns.to_vec());
         let frame = self.frame(&bound).and_then(|frame| frame.trimmed());
@@ -36,8 +43,10 @@ impl Translator<'_> {
         match subquery.subquery_type() {
             SubqueryType::Scalar => {
                 let [column] = frame.columns.as_slice() else {
-                    return Err(SparkError::new("INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN")
-                        .with("number", frame.columns.len().to_string()));
+                    return Err(SparkError::new(
+                        "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN",
+                    )
+                    .with("number", frame.columns.len().to_string()));
                 };
                 let data_type = column.field.data_type().clone();
                 Ok(TypedExpr::new(Expr::ScalarSubquery(plan_of(&frame)), data_type, true, "scalarsubquery()"))
@@ -47,7 +56,9 @@ impl Translator<'_> {
                 Ok(TypedExpr::new(exists, DataType::Boolean, false, "exists()"))
             }
             SubqueryType::In => self.in_subquery(&frame, values),
-            SubqueryType::TableArg | SubqueryType::Unknown => Err(SparkError::unsupported("a table argument")),
+            SubqueryType::TableArg | SubqueryType::Unknown => {
+                Err(SparkError::unsupported("a table argument"))
+            }
         }
     }
 
@@ -56,7 +67,8 @@ impl Translator<'_> {
             if values.len() == frame.columns.len() {
                 return Err(SparkError::unsupported("IN with several columns and a subquery"));
             }
-            let names = |names: Vec<&str>| names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+            let names =
+                |names: Vec<&str>| names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
             return Err(SparkError::new("DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH")
                 .with("sqlExpr", "\"(IN (listquery()))\"")
                 .with("leftLength", values.len().to_string())

@@ -17,7 +17,13 @@ use super::{ResolvedSet, Translated, references, translate};
 use crate::{SessionConf, types};
 
 /// Cases whose answer differs from Spark's today, with the reason; each must differ.
-const DIFFERENT: &[(&str, &str)] = &[];
+const DIFFERENT: &[(&str, &str)] = &[
+    ("union keeps the left columns", "Spark calls people.id ambiguous over a self-union, we take the left"),
+    ("sql intervals", "Spark cannot collect year-month intervals"),
+    ("sql syntax error at the end", "Spark takes FROM for an alias"),
+    ("sql date literals", "TIMESTAMP '..' is a cast, which shows in its name"),
+    ("pivot", "not supported yet"),
+];
 
 fn relation(case: &Value) -> proto::Relation {
     let bytes = base64(case["plan"].as_str().unwrap());
@@ -104,7 +110,9 @@ async fn check(case: &Value) -> Option<String> {
         if case.get("plan").is_none() {
             return None;
         }
-        let Err(ours) = translated(case) else { return Some("Spark has an error here, we do not".to_string()) };
+        let Err(ours) = translated(case) else {
+            return Some("Spark has an error here, we do not".to_string());
+        };
         if error["class"].as_str().is_none() {
             return None;
         }
@@ -125,7 +133,8 @@ async fn check(case: &Value) -> Option<String> {
         return Some("is_streaming differs".to_string());
     }
     let Some(expected) = case.get("rows").and_then(Value::as_array) else { return None };
-    let expected: Vec<Row> = expected.iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect();
+    let expected: Vec<Row> =
+        expected.iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect();
     let actual = match rows(translated).await {
         Ok(rows) => rows,
         Err(error) => return Some(error.to_string()),
@@ -158,7 +167,11 @@ async fn recorded_plans_mean_what_they_mean_to_spark() {
 fn absurdly_deep_plans_are_refused() {
     let mut deep = proto::Relation {
         common: None,
-        rel_type: Some(proto::relation::RelType::Range(proto::Range { end: 1, step: 1, ..Default::default() })),
+        rel_type: Some(proto::relation::RelType::Range(proto::Range {
+            end: 1,
+            step: 1,
+            ..Default::default()
+        })),
     };
     for _ in 0..super::MAX_DEPTH + 10 {
         let limit = proto::Limit { input: Some(Box::new(deep)), limit: 1 };

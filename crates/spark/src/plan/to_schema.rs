@@ -8,6 +8,7 @@ use super::{
     attribute::Attribute,
     translator::{Frame, Translator},
 };
+use crate::expression::TypedExpr;
 use crate::types::{quote_identifier, sql_name, struct_from_proto};
 
 impl Translator<'_> {
@@ -20,6 +21,15 @@ impl Translator<'_> {
                 input.columns.iter().filter(|a| self.same(a.name(), field.name())).collect();
             let column = match matches.as_slice() {
                 [one] => *one,
+                [] if field.is_nullable() => {
+                    let mut item = super::set_op::null(field.name());
+                    item = self.cast(&input, &item, field.data_type())?;
+                    item.field = std::sync::Arc::new(
+                        item.field.as_ref().clone().with_metadata(field.metadata().clone()),
+                    );
+                    items.push(TypedExpr { named: true, ..item });
+                    continue;
+                }
                 [] => {
                     return Err(super::attribute::unresolved(&input.columns, &[field.name().clone()]));
                 }

@@ -1,8 +1,13 @@
 //! Window functions (`OVER`) in a select list: computed by a node of their own.
 
+use std::sync::Arc;
+
 use datafusion::{
-    common::tree_node::{Transformed, TreeNode},
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder},
+    common::{
+        Column,
+        tree_node::{Transformed, TreeNode},
+    },
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
 };
 use millstream_engine::{Result, SparkError};
 
@@ -48,7 +53,18 @@ pub(super) fn extract(
             .with("columnName", "")
             .with("windowSpec", ""));
     }
-    let exprs: Vec<Expr> = functions.into_iter().map(|(f, id)| f.alias(id)).collect();
-    let plan: LogicalPlan = LogicalPlanBuilder::window_plan(input.plan.as_ref().clone(), exprs)?;
+    let plan = computed(input, functions)?;
     Ok((input.with_plan(plan), rewritten))
+}
+
+/// `input`'s plan with each window function as a column of the given id.
+pub(super) fn computed(input: &Frame, functions: Vec<(Expr, String)>) -> Result<LogicalPlan> {
+    let mut exprs: Vec<Expr> = input.plan.schema().columns().into_iter().map(Expr::Column).collect();
+    for (function, id) in &functions {
+        let column = Column::new_unqualified(function.schema_name().to_string());
+        exprs.push(Expr::Column(column).alias(id));
+    }
+    let functions: Vec<Expr> = functions.into_iter().map(|(function, _)| function).collect();
+    let plan = LogicalPlanBuilder::window_plan(input.plan.as_ref().clone(), functions)?;
+    Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
 }

@@ -2,9 +2,9 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, NullTreatment, ObjectName,
-    OneOrManyWithParens, OrderByExpr, Query, Subscript, TrimWhereField, UnaryOperator, Value, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, NullTreatment,
+    ObjectName, OneOrManyWithParens, OrderByExpr, Query, Subscript, TrimWhereField, UnaryOperator, Value,
+    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
@@ -65,7 +65,9 @@ impl Converter<'_> {
                 let escape = escape_char.as_ref().map(|escape| &escape.value);
                 negated_if(*negated, self.like("ilike", expr, pattern, escape)?)
             }
-            Expr::RLike { negated, expr, pattern, .. } => negated_if(*negated, self.like("rlike", expr, pattern, None)?),
+            Expr::RLike { negated, expr, pattern, .. } => {
+                negated_if(*negated, self.like("rlike", expr, pattern, None)?)
+            }
             Expr::Cast { kind, expr, data_type, array: false, format: None } => {
                 let is_try = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
                 cast(self.expr(expr)?, &data_type.to_string(), is_try)
@@ -113,7 +115,8 @@ impl Converter<'_> {
                 call(name, arguments)
             }
             Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
-                let mut arguments = vec![self.expr(expr)?, self.expr(overlay_what)?, self.expr(overlay_from)?];
+                let mut arguments =
+                    vec![self.expr(expr)?, self.expr(overlay_what)?, self.expr(overlay_from)?];
                 if let Some(length) = overlay_for {
                     arguments.push(self.expr(length)?);
                 }
@@ -223,7 +226,8 @@ impl Converter<'_> {
 
     fn function(&mut self, function: &Function) -> Result<proto::Expression> {
         let name = object_name(&function.name)?;
-        let unsupported = |what: &str| SparkError::unsupported(format!("{what} of the function `{}`", name.join(".")));
+        let unsupported =
+            |what: &str| SparkError::unsupported(format!("{what} of the function `{}`", name.join(".")));
         if function.filter.is_some() {
             return Err(unsupported("the FILTER clause"));
         }
@@ -269,7 +273,11 @@ impl Converter<'_> {
     }
 
     /// Calls that [`lexical`] wrote: Spark's own literals and parameter markers.
-    fn rewritten(&mut self, name: &[String], list: &FunctionArgumentList) -> Result<Option<proto::Expression>> {
+    fn rewritten(
+        &mut self,
+        name: &[String],
+        list: &FunctionArgumentList,
+    ) -> Result<Option<proto::Expression>> {
         let [name] = name else { return Ok(None) };
         let texts: Vec<&str> = list
             .args
@@ -310,10 +318,12 @@ impl Converter<'_> {
         };
         Ok(match name {
             None => value,
-            Some(key) => expression(ExprType::NamedArgumentExpression(Box::new(proto::NamedArgumentExpression {
-                key,
-                value: Some(Box::new(value)),
-            }))),
+            Some(key) => {
+                expression(ExprType::NamedArgumentExpression(Box::new(proto::NamedArgumentExpression {
+                    key,
+                    value: Some(Box::new(value)),
+                })))
+            }
         })
     }
 
@@ -367,7 +377,9 @@ impl Converter<'_> {
         use window::window_frame::frame_boundary::Boundary;
         let boundary = match bound {
             WindowFrameBound::CurrentRow => Boundary::CurrentRow(true),
-            WindowFrameBound::Preceding(None) | WindowFrameBound::Following(None) => Boundary::Unbounded(true),
+            WindowFrameBound::Preceding(None) | WindowFrameBound::Following(None) => {
+                Boundary::Unbounded(true)
+            }
             WindowFrameBound::Following(Some(rows)) => Boundary::Value(Box::new(self.expr(rows)?)),
             WindowFrameBound::Preceding(Some(rows)) => {
                 let rows = self.expr(rows)?;
@@ -381,8 +393,11 @@ impl Converter<'_> {
     /// One element of an `ORDER BY`.
     pub(super) fn sort_order(&mut self, order: &OrderByExpr) -> Result<SortOrder> {
         let ascending = order.options.asc.unwrap_or(true);
-        let direction =
-            if ascending { sort_order::SortDirection::Ascending } else { sort_order::SortDirection::Descending };
+        let direction = if ascending {
+            sort_order::SortDirection::Ascending
+        } else {
+            sort_order::SortDirection::Descending
+        };
         let nulls = match order.options.nulls_first.unwrap_or(ascending) {
             true => sort_order::NullOrdering::SortNullsFirst,
             false => sort_order::NullOrdering::SortNullsLast,

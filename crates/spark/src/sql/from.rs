@@ -111,7 +111,8 @@ impl Converter<'_> {
         {
             return subquery_alias(definition.clone(), found);
         }
-        let unparsed_identifier = name.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join(".");
+        let unparsed_identifier =
+            name.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join(".");
         relation(RelType::Read(proto::Read {
             is_streaming: false,
             read_type: Some(read::ReadType::NamedTable(read::NamedTable {
@@ -125,9 +126,11 @@ impl Converter<'_> {
         match name {
             [one] if one.eq_ignore_ascii_case("range") => self.range(arguments),
             [one] if one.eq_ignore_ascii_case("stream") => match arguments {
-                [FunctionArg::Unnamed(FunctionArgExpr::Expr(
-                    Expr::Identifier(_) | Expr::CompoundIdentifier(_),
-                ))] => Err(SparkError::unsupported("STREAM(table)")),
+                [
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(
+                        Expr::Identifier(_) | Expr::CompoundIdentifier(_),
+                    )),
+                ] => Err(SparkError::unsupported("STREAM(table)")),
                 _ => Err(SparkError::unsupported("STREAM")),
             },
             _ => Err(SparkError::unsupported(format!("the table function `{}`", name.join(".")))),
@@ -143,11 +146,13 @@ impl Converter<'_> {
             };
             let value = self.expr(expr)?;
             values.push(match value.expr_type {
-                Some(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), .. })) => match value {
-                    LiteralType::Integer(value) => i64::from(value),
-                    LiteralType::Long(value) => value,
-                    _ => return Err(SparkError::unsupported(format!("the argument {expr} of range"))),
-                },
+                Some(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), .. })) => {
+                    match value {
+                        LiteralType::Integer(value) => i64::from(value),
+                        LiteralType::Long(value) => value,
+                        _ => return Err(SparkError::unsupported(format!("the argument {expr} of range"))),
+                    }
+                }
                 _ => return Err(SparkError::unsupported(format!("the argument {expr} of range"))),
             });
         }
@@ -161,7 +166,11 @@ impl Converter<'_> {
     }
 
     /// `input LATERAL VIEW [OUTER] generator(..) table AS columns`.
-    pub(super) fn lateral_view(&mut self, input: proto::Relation, view: &LateralView) -> Result<proto::Relation> {
+    pub(super) fn lateral_view(
+        &mut self,
+        input: proto::Relation,
+        view: &LateralView,
+    ) -> Result<proto::Relation> {
         let mut generator = self.expr(&view.lateral_view)?;
         if view.outer
             && let Some(ExprType::UnresolvedFunction(call)) = &mut generator.expr_type

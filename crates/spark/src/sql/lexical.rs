@@ -93,7 +93,8 @@ impl Lexer {
 
     /// Whether what was written last makes a following `.5` a path rather than a number.
     fn after_name(&self) -> bool {
-        self.peek(0) == Some('.') && self.out.chars().last().is_some_and(|c| is_word(c) || matches!(c, '`' | ']' | ')'))
+        self.peek(0) == Some('.')
+            && self.out.chars().last().is_some_and(|c| is_word(c) || matches!(c, '`' | ']' | ')'))
     }
 
     fn starts_parameter(&self) -> bool {
@@ -347,6 +348,7 @@ impl Lexer {
                 self.at += 1;
                 self.skip_space();
             }
+            let quoted = matches!(self.peek(0), Some('\'' | '"'));
             match self.peek(0) {
                 Some('\'' | '"') => value.push_str(self.strings(false)?.trim()),
                 Some(c) if c.is_ascii_digit() || c == '.' => {
@@ -365,7 +367,7 @@ impl Lexer {
             let unit = self.word();
             if !is_unit(&unit) {
                 self.at = after_value;
-                if !parts.is_empty() {
+                if !parts.is_empty() || !quoted {
                     self.at = before;
                     break;
                 }
@@ -419,7 +421,10 @@ mod tests {
     fn literals_become_what_the_parser_reads_right() {
         for (text, expected) in [
             ("SELECT 2S, 3Y AS y", "SELECT __spark_number('S', '2'), __spark_number('Y', '3') AS y"),
-            ("1.0D 2.5BD 1e3 1.5 .5 t.5x", "__spark_number('D', '1.0') __spark_number('BD', '2.5') 1e3 1.5 .5 t.5x"),
+            (
+                "1.0D 2.5BD 1e3 1.5 .5 t.5x",
+                "__spark_number('D', '1.0') __spark_number('BD', '2.5') 1e3 1.5 .5 t.`5x`",
+            ),
             (r"r'\d+' '\d\'x' 'a' 'b'", r"'\d+d''xab'"),
             (r#""it's""#, "'it''s'"),
             ("a -- b\n/* c /* d */ e */ f", "a \n  f"),
@@ -432,7 +437,10 @@ mod tests {
             ("X'1F'", "__spark_typed('X', '1F')"),
             ("a == b != c <=> d", "a = b != c <=> d"),
             ("!a", " NOT a"),
-            (":a + ? + x::int + ?", "__spark_parameter('a') + __spark_parameter(0) + x::int + __spark_parameter(1)"),
+            (
+                ":a + ? + x::int + ?",
+                "__spark_parameter('a') + __spark_parameter(0) + x::int + __spark_parameter(1)",
+            ),
             ("`a'b` '%\\%'", "`a'b` '%\\%'"),
         ] {
             assert_eq!(rewrite(text).unwrap(), expected, "{text}");

@@ -3,7 +3,10 @@
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
     self as proto,
-    expression::{ExprType, literal::{CalendarInterval, Decimal, LiteralType}},
+    expression::{
+        ExprType,
+        literal::{CalendarInterval, Decimal, LiteralType},
+    },
 };
 
 use super::{
@@ -54,15 +57,19 @@ pub(super) fn suffixed(suffix: &str, digits: &str) -> Result<proto::Expression> 
     };
     let malformed = || syntax_error(&format!("'{digits}{suffix}'"));
     Ok(literal(match suffix {
-        "Y" => LiteralType::Byte(i32::from(digits.parse::<i8>().map_err(|_| {
-            out_of_range("tinyint", i8::MIN.to_string(), i8::MAX.to_string())
-        })?)),
-        "S" => LiteralType::Short(i32::from(digits.parse::<i16>().map_err(|_| {
-            out_of_range("smallint", i16::MIN.to_string(), i16::MAX.to_string())
-        })?)),
-        "L" => LiteralType::Long(digits.parse().map_err(|_| {
-            out_of_range("bigint", i64::MIN.to_string(), i64::MAX.to_string())
-        })?),
+        "Y" => LiteralType::Byte(i32::from(
+            digits
+                .parse::<i8>()
+                .map_err(|_| out_of_range("tinyint", i8::MIN.to_string(), i8::MAX.to_string()))?,
+        )),
+        "S" => LiteralType::Short(i32::from(
+            digits
+                .parse::<i16>()
+                .map_err(|_| out_of_range("smallint", i16::MIN.to_string(), i16::MAX.to_string()))?,
+        )),
+        "L" => LiteralType::Long(
+            digits.parse().map_err(|_| out_of_range("bigint", i64::MIN.to_string(), i64::MAX.to_string()))?,
+        ),
         "D" => LiteralType::Double(digits.parse().map_err(|_| malformed())?),
         "F" => LiteralType::Float(digits.parse().map_err(|_| malformed())?),
         "BD" => return decimal(digits),
@@ -83,7 +90,8 @@ fn decimal(digits: &str) -> Result<proto::Expression> {
     }
     let sign = if digits.starts_with('-') { "-" } else { "" };
     let whole = if whole.is_empty() { "0" } else { whole };
-    let value = if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") };
+    let value =
+        if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") };
     Ok(literal(LiteralType::Decimal(Decimal { value, precision: Some(precision), scale: Some(scale) })))
 }
 
@@ -129,8 +137,13 @@ pub(super) fn interval(text: &str) -> Result<proto::Expression> {
 
 /// `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL '1 2:03:04' DAY TO SECOND` and the ranges between.
 pub(super) fn interval_range(text: &str, from: &str, to: &str) -> Result<proto::Expression> {
-    let invalid = || SparkError::new("INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING").with("input", text)
-        .with("intervalStr", "day-time").with("supportedFormat", "").with("typeName", format!("interval {} to {}", from.to_lowercase(), to.to_lowercase()));
+    let invalid = || {
+        SparkError::new("INVALID_INTERVAL_FORMAT.UNMATCHED_FORMAT_STRING")
+            .with("input", text)
+            .with("intervalStr", "day-time")
+            .with("supportedFormat", "")
+            .with("typeName", format!("interval {} to {}", from.to_lowercase(), to.to_lowercase()))
+    };
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -140,7 +153,10 @@ pub(super) fn interval_range(text: &str, from: &str, to: &str) -> Result<proto::
     if from == "YEAR" && to == "MONTH" {
         let (years, months) = digits.split_once('-').ok_or_else(invalid)?;
         let parse = |part: &str| part.trim().parse::<i32>().map_err(|_| invalid());
-        let total = parse(years)?.checked_mul(12).and_then(|y| y.checked_add(parse(months).ok()?)).ok_or_else(invalid)?;
+        let total = parse(years)?
+            .checked_mul(12)
+            .and_then(|y| y.checked_add(parse(months).ok()?))
+            .ok_or_else(invalid)?;
         parse(months)?;
         return Ok(literal(LiteralType::YearMonthInterval(if negative { -total } else { total })));
     }
@@ -166,16 +182,44 @@ pub(super) fn interval_range(text: &str, from: &str, to: &str) -> Result<proto::
 
 /// `DATE '2024-01-02'`, `TIMESTAMP '...'`, `X'1F'`.
 pub(super) fn typed(type_name: &str, text: &str) -> Result<proto::Expression> {
-    if type_name != "X" {
-        return Ok(cast(string(text), type_name, false));
+    let invalid = || {
+        SparkError::new("INVALID_TYPED_LITERAL")
+            .with("valueType", format!("\"{type_name}\""))
+            .with("value", format!("'{text}'"))
+    };
+    match type_name {
+        "DATE" => return Ok(literal(LiteralType::Date(days(text.trim()).ok_or_else(invalid)?))),
+        "TIMESTAMP_NTZ" => {
+            let value = local_micros(text.trim()).ok_or_else(invalid)?;
+            return Ok(literal(LiteralType::TimestampNtz(value)));
+        }
+        // Needs the session's time zone, which translation knows.
+        "TIMESTAMP" | "TIMESTAMP_LTZ" => return Ok(cast(string(text), "TIMESTAMP", false)),
+        _ => {}
     }
     let padded = if text.len() % 2 == 1 { format!("0{text}") } else { text.to_string() };
-    let bytes: Option<Vec<u8>> = (0..padded.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(padded.get(i..i + 2)?, 16).ok())
-        .collect();
-    let bytes = bytes.ok_or_else(|| {
-        SparkError::new("INVALID_TYPED_LITERAL").with("valueType", "\"X\"").with("value", format!("'{text}'"))
-    })?;
+    let bytes: Option<Vec<u8>> =
+        (0..padded.len()).step_by(2).map(|i| u8::from_str_radix(padded.get(i..i + 2)?, 16).ok()).collect();
+    let bytes = bytes.ok_or_else(invalid)?;
     Ok(literal(LiteralType::Binary(bytes.into())))
+}
+
+/// `yyyy[-m[-d]]` as days since the epoch.
+fn days(text: &str) -> Option<i32> {
+    let mut parts = text.splitn(3, '-');
+    let year: i32 = parts.next().filter(|year| year.len() >= 4)?.parse().ok()?;
+    let month: u32 = parts.next().map_or(Some(1), |month| month.parse().ok())?;
+    let day: u32 = parts.next().map_or(Some(1), |day| day.parse().ok())?;
+    let date = chrono::NaiveDate::from_ymd_opt(year, month, day)?;
+    i32::try_from(date.signed_duration_since(chrono::NaiveDate::default()).num_days()).ok()
+}
+
+/// A date, or a date and a time, as microseconds on the wall clock.
+fn local_micros(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
+    let time = ["%H:%M:%S%.f", "%H:%M"]
+        .iter()
+        .find_map(|form| chrono::NaiveTime::parse_from_str(time, form).ok())?;
+    let since_midnight = time.signed_duration_since(chrono::NaiveTime::MIN).num_microseconds()?;
+    i64::from(days(date)?).checked_mul(86_400_000_000)?.checked_add(since_midnight)
 }

@@ -99,12 +99,18 @@ pub(crate) fn call(name: &str, arguments: Vec<proto::Expression>) -> proto::Expr
 pub(crate) fn attribute(parts: &[String]) -> proto::Expression {
     let unparsed_identifier =
         parts.iter().map(|part| crate::types::quote_identifier(part)).collect::<Vec<_>>().join(".");
-    expression(ExprType::UnresolvedAttribute(UnresolvedAttribute { unparsed_identifier, ..Default::default() }))
+    expression(ExprType::UnresolvedAttribute(UnresolvedAttribute {
+        unparsed_identifier,
+        ..Default::default()
+    }))
 }
 
 /// A literal.
 pub(crate) fn literal(value: proto::expression::literal::LiteralType) -> proto::Expression {
-    expression(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), ..Default::default() }))
+    expression(ExprType::Literal(proto::expression::Literal {
+        literal_type: Some(value),
+        ..Default::default()
+    }))
 }
 
 /// `child AS name`.

@@ -1,13 +1,13 @@
 //! SQL text into the Connect messages a DataFrame client would have sent.
 
-pub(crate) mod message;
 pub mod interval;
+pub(crate) mod message;
 
-mod lexical;
 mod dialect;
-mod literal;
 mod expression;
 mod from;
+mod lexical;
+mod literal;
 mod query;
 mod statement;
 
@@ -91,3 +91,6 @@ pub fn parse_query(query: &proto::Sql) -> Result<proto::Relation> {
 fn syntax_error(near: &str) -> SparkError {
     SparkError::new("PARSE_SYNTAX_ERROR").with("error", near).with("hint", "")
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values, WildcardAdditionalOptions, With,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values, WildcardAdditionalOptions,
+    With,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
@@ -39,7 +40,13 @@ impl<'p> Converter<'p> {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         let subquery_base = i64::try_from(hash >> 24).unwrap_or_default() << 16;
-        Self { parameters, ctes: Vec::new(), subqueries: Vec::new(), subquery_base, lambda_variables: Vec::new() }
+        Self {
+            parameters,
+            ctes: Vec::new(),
+            subqueries: Vec::new(),
+            subquery_base,
+            lambda_variables: Vec::new(),
+        }
     }
 
     /// A whole query with its subqueries bound.
@@ -67,7 +74,11 @@ impl<'p> Converter<'p> {
             }),
         };
         found.ok_or_else(|| {
-            let name = if marker.starts_with(|c: char| c.is_ascii_digit()) { format!("_{marker}") } else { marker.to_string() };
+            let name = if marker.starts_with(|c: char| c.is_ascii_digit()) {
+                format!("_{marker}")
+            } else {
+                marker.to_string()
+            };
             SparkError::new("UNBOUND_SQL_PARAMETER").with("name", name)
         })
     }
@@ -118,13 +129,19 @@ impl<'p> Converter<'p> {
             Some(LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
                 if let Some(offset) = offset {
                     let offset = self.count("offset", &offset.value)?;
-                    result = relation(RelType::Offset(Box::new(proto::Offset { input: Some(Box::new(result)), offset })));
+                    result = relation(RelType::Offset(Box::new(proto::Offset {
+                        input: Some(Box::new(result)),
+                        offset,
+                    })));
                 }
                 if let Some(limit) = limit
                     && !matches!(limit, Expr::Identifier(all) if all.value.eq_ignore_ascii_case("all"))
                 {
                     let limit = self.count("limit", limit)?;
-                    result = relation(RelType::Limit(Box::new(proto::Limit { input: Some(Box::new(result)), limit })));
+                    result = relation(RelType::Limit(Box::new(proto::Limit {
+                        input: Some(Box::new(result)),
+                        limit,
+                    })));
                 }
             }
             Some(other) => return Err(SparkError::unsupported(format!("{other}"))),
@@ -135,14 +152,16 @@ impl<'p> Converter<'p> {
     fn count(&mut self, name: &str, expr: &Expr) -> Result<i32> {
         let value = self.expr(expr)?;
         match value.expr_type {
-            Some(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), .. })) => match value {
-                LiteralType::Integer(value) => Ok(value),
-                LiteralType::Long(value) => Ok(i32::try_from(value).unwrap_or(i32::MAX)),
-                _ => Err(SparkError::new("INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE")
-                    .with("name", name)
-                    .with("expr", format!("\"{expr}\""))
-                    .with("dataType", "\"STRING\"")),
-            },
+            Some(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), .. })) => {
+                match value {
+                    LiteralType::Integer(value) => Ok(value),
+                    LiteralType::Long(value) => Ok(i32::try_from(value).unwrap_or(i32::MAX)),
+                    _ => Err(SparkError::new("INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE")
+                        .with("name", name)
+                        .with("expr", format!("\"{expr}\""))
+                        .with("dataType", "\"STRING\"")),
+                }
+            }
             _ => Err(SparkError::unsupported(format!("the {name} expression {expr}"))),
         }
     }
@@ -286,7 +305,9 @@ impl<'p> Converter<'p> {
     pub(super) fn select_item(&mut self, item: &SelectItem) -> Result<proto::Expression> {
         match item {
             SelectItem::UnnamedExpr(expr) => self.expr(expr),
-            SelectItem::ExprWithAlias { expr, alias: name } => Ok(alias(self.expr(expr)?, vec![name.value.clone()])),
+            SelectItem::ExprWithAlias { expr, alias: name } => {
+                Ok(alias(self.expr(expr)?, vec![name.value.clone()]))
+            }
             SelectItem::ExprWithAliases { expr, aliases } => {
                 Ok(alias(self.expr(expr)?, aliases.iter().map(|a| a.value.clone()).collect()))
             }
@@ -318,7 +339,10 @@ fn filter(input: Option<proto::Relation>, condition: proto::Expression) -> proto
     let input = input.unwrap_or_else(|| {
         relation(RelType::Project(Box::new(proto::Project { input: None, expressions: Vec::new() })))
     });
-    relation(RelType::Filter(Box::new(proto::Filter { input: Some(Box::new(input)), condition: Some(condition) })))
+    relation(RelType::Filter(Box::new(proto::Filter {
+        input: Some(Box::new(input)),
+        condition: Some(condition),
+    })))
 }
 
 /// `input` with its columns renamed.

@@ -9,7 +9,9 @@ use datafusion::sql::sqlparser::{
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
 
-use super::{Statement, dialect::SparkDialect, expression::object_name, lexical, query::Converter, syntax_error};
+use super::{
+    Statement, dialect::SparkDialect, expression::object_name, lexical, query::Converter, syntax_error,
+};
 
 /// Nesting beyond which text is refused.
 const RECURSION_LIMIT: usize = 300;
@@ -145,7 +147,10 @@ fn create_view(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result
     let temporary = word(parser, "TEMPORARY") || word(parser, "TEMP");
     if !word(parser, "VIEW") {
         let Token::Word(what) = parser.next_token().token else { return Err(near(parser)) };
-        return Err(SparkError::unsupported(format!("the SQL statement CREATE {}", what.value.to_ascii_uppercase())));
+        return Err(SparkError::unsupported(format!(
+            "the SQL statement CREATE {}",
+            what.value.to_ascii_uppercase()
+        )));
     }
     if !temporary {
         return Err(SparkError::unsupported("the SQL statement CREATE VIEW (without TEMPORARY)"));
@@ -182,7 +187,9 @@ fn create_view(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result
 
 fn drop_view(parser: &mut Parser<'_>) -> Result<Statement> {
     match parser.parse_statement().map_err(parse_error)? {
-        ast::Statement::Drop { object_type: ObjectType::View | ObjectType::Table, if_exists, names, .. } => {
+        ast::Statement::Drop {
+            object_type: ObjectType::View | ObjectType::Table, if_exists, names, ..
+        } => {
             let [name] = names.as_slice() else { return Err(syntax_error("','")) };
             Ok(Statement::DropView { name: object_name(name)?, if_exists })
         }
@@ -267,7 +274,10 @@ fn configuration(text: &str) -> Option<Statement> {
     if is_zone {
         let zone = rest.get(9..).unwrap_or_default().trim();
         let value = if zone.eq_ignore_ascii_case("local") { "" } else { zone.trim_matches(['\'', '"']) };
-        return Some(Statement::SetConf { key: "spark.sql.session.timeZone".to_string(), value: value.to_string() });
+        return Some(Statement::SetConf {
+            key: "spark.sql.session.timeZone".to_string(),
+            value: value.to_string(),
+        });
     }
     Some(match rest.split_once('=') {
         Some((key, value)) => Statement::SetConf { key: unquoted(key), value: value.trim().to_string() },
