@@ -48,6 +48,19 @@ pub(super) enum Shape {
     Cube,
 }
 
+impl Shape {
+    /// The shape a group type stands for.
+    pub fn of(group_type: GroupType) -> Result<Self> {
+        match group_type {
+            GroupType::Unspecified | GroupType::Groupby => Ok(Self::Plain),
+            GroupType::Rollup => Ok(Self::Rollup),
+            GroupType::Cube => Ok(Self::Cube),
+            GroupType::Pivot => Err(SparkError::unsupported("pivot")),
+            GroupType::GroupingSets => Err(SparkError::unsupported("grouping sets")),
+        }
+    }
+}
+
 /// A grouping expression and the column it becomes.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
@@ -228,13 +241,7 @@ impl Aggregation {
 impl Translator<'_> {
     pub(super) fn aggregate(&self, aggregate: &proto::Aggregate) -> Result<Frame> {
         let input = self.input(aggregate.input.as_deref())?;
-        let shape = match aggregate.group_type() {
-            GroupType::Unspecified | GroupType::Groupby => Shape::Plain,
-            GroupType::Rollup => Shape::Rollup,
-            GroupType::Cube => Shape::Cube,
-            GroupType::Pivot => return Err(SparkError::unsupported("pivot")),
-            GroupType::GroupingSets => return Err(SparkError::unsupported("grouping sets")),
-        };
+        let shape = Shape::of(aggregate.group_type())?;
         let scope = RelationScope::select(self, &input);
         let mut keys = Vec::new();
         for expression in &aggregate.grouping_expressions {
@@ -245,9 +252,6 @@ impl Translator<'_> {
             items.extend(scope.resolve_all(expression)?);
         }
         let input = scope.windowed(&input)?;
-        if shape != Shape::Plain && input.is_streaming {
-            return Err(SparkError::unsupported("rollup and cube of a stream"));
-        }
         self.aggregated(input, keys, shape, &items)
     }
 
@@ -259,6 +263,9 @@ impl Translator<'_> {
         shape: Shape,
         items: &[TypedExpr],
     ) -> Result<Frame> {
+        if shape != Shape::Plain && input.is_streaming {
+            return Err(SparkError::unsupported("rollup and cube of a stream"));
+        }
         for key in &keys {
             if contains_aggregate(&key.item.expr) {
                 return Err(SparkError::new("GROUP_BY_AGGREGATE").with("sqlExpr", key.item.sql.clone()));

@@ -2,7 +2,7 @@
 //!
 //! Spark resolves `df.select("a").orderBy("b")` by looking below the projection for `b`.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 use millstream_engine::Result;
@@ -24,11 +24,11 @@ impl Frame {
     /// The columns that can be revealed, nearest first.
     pub fn hidden(&self) -> Vec<Attribute> {
         let mut found: Vec<Attribute> = Vec::new();
+        let mut known: HashSet<String> = self.columns.iter().map(|a| a.id.clone()).collect();
         let mut below = self.below.as_deref();
         while let Some(Below::Project { input, .. } | Below::Through { input }) = below {
             for column in input.columns.iter() {
-                let known = |a: &Attribute| a.id == column.id;
-                if !self.columns.iter().any(known) && !found.iter().any(known) {
+                if known.insert(column.id.clone()) {
                     found.push(column.clone());
                 }
             }

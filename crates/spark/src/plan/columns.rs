@@ -1,6 +1,6 @@
 //! `ToDF`, `WithColumns`, `WithColumnsRenamed` and `Drop`: the same rows, other columns.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
@@ -39,6 +39,10 @@ impl Translator<'_> {
             added.push(scope.resolve_one(&expression)?);
         }
         self.check_distinct(added.iter().map(|item| item.name.as_str()))?;
+        for item in added.iter_mut().filter(|item| item.field.metadata().contains_key("spark.timeWindow")) {
+            // Spark forgets here that the new column is a window.
+            item.field = Arc::new(item.field.as_ref().clone().with_metadata(Default::default()));
+        }
         let input_with_window = scope.windowed(&input)?;
         let mut items: Vec<TypedExpr> = Vec::with_capacity(input.columns.len() + added.len());
         let mut placed = HashSet::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::{
     functions_aggregate::first_last::first_value,
-    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection},
+    logical_expr::{Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, Projection},
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
@@ -32,6 +32,16 @@ impl Translator<'_> {
         let all = keys.len() == input.columns.len();
         let plan = if all {
             LogicalPlan::Distinct(Distinct::All(Arc::clone(&input.plan)))
+        } else if input.is_streaming {
+            // A node of its own kind: the streaming planner decides about it.
+            let on = keys.iter().map(Attribute::expr).collect();
+            let select = input.columns.iter().map(Attribute::expr).collect();
+            LogicalPlan::Distinct(Distinct::On(DistinctOn::try_new(
+                on,
+                select,
+                None,
+                Arc::clone(&input.plan),
+            )?))
         } else {
             first_of_each(&input, &keys)?
         };

@@ -55,6 +55,9 @@ impl Translator<'_> {
         if statistics.is_empty() {
             return Err(SparkError::internal("no statistics to describe"));
         }
+        if input.is_streaming {
+            return Err(SparkError::unsupported("describe and summary of a stream"));
+        }
         let mut aggregation = Aggregation::new(input.clone(), Vec::new());
         let mut outputs = Vec::new();
         for statistic in statistics {

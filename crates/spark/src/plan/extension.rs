@@ -70,7 +70,7 @@ impl Translator<'_> {
             }
         }
         let input = scope.windowed(&input)?;
-        self.aggregated(input, keys, Shape::Plain, &items)
+        self.aggregated(input, keys, Shape::of(select.group_type())?, &items)
     }
 
     /// A grouping expression; a name that no column has may be an item's alias.

@@ -29,6 +29,9 @@ impl Translator<'_> {
 
     /// Only the end of a plan can be its tail: the rows are cut when they are collected.
     pub(super) fn tail(&self, tail: &proto::Tail) -> Result<Frame> {
+        if !self.is_root() {
+            return Err(SparkError::unsupported("tail inside of another relation"));
+        }
         let input = self.input(tail.input.as_deref())?;
         Ok(Frame { tail: Some(non_negative("tail", tail.limit)?), below: None, ..input })
     }

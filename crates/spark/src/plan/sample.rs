@@ -107,9 +107,7 @@ struct XorShift {
 
 impl XorShift {
     fn new(seed: i64) -> Self {
-        // Spark allocates as many bytes as a long has bits.
-        let mut bytes = [0; 64];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let bytes = seed.to_be_bytes();
         let low = murmur3(&bytes, 0x3c07_4a61);
         let high = murmur3(&bytes, low);
         Self { seed: (i64::from(high.cast_signed()) << 32) | i64::from(low) }

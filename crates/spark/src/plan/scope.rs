@@ -1,6 +1,9 @@
 //! What expressions see of the relation they stand on.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::datatypes::{DataType, Field},
@@ -26,8 +29,10 @@ use crate::{
 pub(super) struct RelationScope<'s, 'a> {
     translator: &'s Translator<'a>,
     columns: Vec<Attribute>,
-    /// Columns below the relation; using one puts it into `revealed`.
-    hidden: Vec<Attribute>,
+    /// Columns below the relation, looked for once a name needs them; using one puts it
+    /// into `revealed`.
+    hidden: OnceCell<Vec<Attribute>>,
+    below: Option<Frame>,
     revealed: RefCell<Vec<Attribute>>,
     /// Whether `window()` may stand here.
     windows_allowed: bool,
@@ -62,7 +67,8 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         Self {
             translator,
             columns: frame.columns.to_vec(),
-            hidden: Vec::new(),
+            hidden: OnceCell::new(),
+            below: None,
             revealed: RefCell::default(),
             windows_allowed: true,
             window: RefCell::default(),
@@ -74,14 +80,14 @@ impl<'s, 'a> RelationScope<'s, 'a> {
 
     /// A scope over `frame` that also finds columns below it.
     pub fn with_hidden(translator: &'s Translator<'a>, frame: &Frame) -> Self {
-        Self { hidden: frame.hidden(), windows_allowed: false, ..Self::select(translator, frame) }
+        Self { below: Some(frame.clone()), windows_allowed: false, ..Self::select(translator, frame) }
     }
 
     /// A scope over an aggregation's input that also finds what the aggregation shows.
     pub fn having(translator: &'s Translator<'a>, input: &Frame, shown: &Frame) -> Self {
         let known = |a: &&Attribute| !input.columns.iter().any(|i| i.id == a.id);
         Self {
-            hidden: shown.columns.iter().filter(known).cloned().collect(),
+            hidden: OnceCell::from(shown.columns.iter().filter(known).cloned().collect::<Vec<_>>()),
             windows_allowed: false,
             ..Self::select(translator, input)
         }
@@ -174,7 +180,7 @@ impl<'s, 'a> RelationScope<'s, 'a> {
             let Some((column, used)) = attribute::find(&output.columns, parts, self.case_sensitive())? else {
                 continue;
             };
-            let here = self.columns.iter().chain(&self.hidden).find(|a| a.identity == column.identity);
+            let here = self.columns.iter().chain(self.hidden()).find(|a| a.identity == column.identity);
             let Some(here) = here else { continue };
             if !nearest.iter().any(|(_, a, _)| a.id == here.id) {
                 nearest.push((output.depth, here.clone(), used));
@@ -192,12 +198,15 @@ impl<'s, 'a> RelationScope<'s, 'a> {
     }
 
     fn by_name(&self, parts: &[String]) -> Result<Option<(Attribute, usize)>> {
-        for columns in [&self.columns, &self.hidden] {
-            if let Some((column, used)) = attribute::find(columns, parts, self.case_sensitive())? {
-                return Ok(Some((column.clone(), used)));
-            }
-        }
-        Ok(None)
+        let found = match attribute::find(&self.columns, parts, self.case_sensitive())? {
+            Some(found) => Some(found),
+            None => attribute::find(self.hidden(), parts, self.case_sensitive())?,
+        };
+        Ok(found.map(|(column, used)| (column.clone(), used)))
+    }
+
+    fn hidden(&self) -> &[Attribute] {
+        self.hidden.get_or_init(|| self.below.as_ref().map(Frame::hidden).unwrap_or_default())
     }
 
     /// The struct fields of `column` that the parts after the first `used` name.
@@ -211,7 +220,7 @@ impl<'s, 'a> RelationScope<'s, 'a> {
     }
 
     fn note_hidden(&self, column: &Attribute) {
-        let hidden = self.hidden.iter().any(|a| a.id == column.id);
+        let hidden = self.hidden.get().is_some_and(|hidden| hidden.iter().any(|a| a.id == column.id));
         let mut revealed = self.revealed.borrow_mut();
         if hidden && !revealed.iter().any(|a| a.id == column.id) {
             revealed.push(column.clone());
@@ -326,9 +335,8 @@ impl Scope for RelationScope<'_, '_> {
             metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
         }
         let data_type = types::struct_of([edge("start"), edge("end")]);
-        // Spark builds the struct directly for tumbling windows of a batch and expands rows otherwise.
-        let nullable = !spec.is_tumbling() || self.is_streaming;
-        let field = Field::new("window", data_type, nullable).with_metadata(metadata);
+        // Spark builds the struct directly for tumbling windows and expands rows otherwise.
+        let field = Field::new("window", data_type, !spec.is_tumbling()).with_metadata(metadata);
         let column = self.translator.attribute(Arc::new(field));
         let typed = column.typed();
         *self.window.borrow_mut() = Some(Window { time: time.expr, spec, column });

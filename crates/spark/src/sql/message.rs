@@ -23,6 +23,9 @@ pub struct GroupedSelect {
     /// `GROUP BY ALL`: the keys are the items without aggregates.
     #[prost(bool, tag = "4")]
     pub all: bool,
+    /// Connect's group type: plain, rollup or cube.
+    #[prost(enumeration = "proto::aggregate::GroupType", tag = "5")]
+    pub group_type: i32,
 }
 
 /// `VALUES (..), (..)`.

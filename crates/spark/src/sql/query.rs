@@ -1,13 +1,14 @@
 //! Queries: `SELECT`, set operations, `VALUES`, CTEs, `ORDER BY`, `LIMIT`.
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values, WildcardAdditionalOptions,
-    With,
+    Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause, OrderBy, OrderByKind, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values,
+    WildcardAdditionalOptions, With,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
     self as proto,
+    aggregate::GroupType,
     expression::{ExprType, literal::LiteralType},
     relation::RelType,
     set_operation::SetOpType,
@@ -260,21 +261,29 @@ impl<'p> Converter<'p> {
             items.push(self.select_item(item)?);
         }
         let keys = match &select.group_by {
-            GroupByExpr::All(modifiers) if modifiers.is_empty() => Some((Vec::new(), true)),
-            GroupByExpr::Expressions(keys, modifiers) if modifiers.is_empty() => {
-                let keys = keys.iter().map(|key| self.grouping(key)).collect::<Result<Vec<_>>>()?;
-                (!keys.is_empty() || select.having.is_some()).then_some((keys, false))
+            GroupByExpr::All(modifiers) if modifiers.is_empty() => {
+                Some((Vec::new(), true, GroupType::Groupby))
             }
-            _ => return Err(SparkError::unsupported("GROUP BY with ROLLUP, CUBE or GROUPING SETS")),
+            GroupByExpr::All(_) => return Err(SparkError::unsupported("GROUP BY ALL with totals")),
+            GroupByExpr::Expressions(keys, modifiers) => {
+                let (keys, group_type) = self.grouping(keys, modifiers)?;
+                (!keys.is_empty() || select.having.is_some()).then_some((keys, false, group_type))
+            }
         };
         let mut result = match keys {
             None => relation(RelType::Project(Box::new(proto::Project {
                 input: input.map(Box::new),
                 expressions: items,
             }))),
-            Some((keys, all)) => extension(
+            Some((keys, all, group_type)) => extension(
                 GroupedSelect::TYPE_URL,
-                &GroupedSelect { input: input.map(Box::new), keys, items, all },
+                &GroupedSelect {
+                    input: input.map(Box::new),
+                    keys,
+                    items,
+                    all,
+                    group_type: group_type.into(),
+                },
             ),
         };
         if let Some(having) = &select.having {
@@ -292,13 +301,37 @@ impl<'p> Converter<'p> {
         }
     }
 
-    fn grouping(&mut self, key: &Expr) -> Result<proto::Expression> {
-        match key {
-            Expr::Rollup(_) => Err(SparkError::unsupported("rollup")),
-            Expr::Cube(_) => Err(SparkError::unsupported("cube")),
-            Expr::GroupingSets(_) => Err(SparkError::unsupported("grouping sets")),
-            key => self.expr(key),
-        }
+    /// The keys of a `GROUP BY` and which totals it asks for.
+    fn grouping(
+        &mut self,
+        keys: &[Expr],
+        modifiers: &[GroupByWithModifier],
+    ) -> Result<(Vec<proto::Expression>, GroupType)> {
+        let (sets, group_type) = match (keys, modifiers) {
+            ([Expr::Rollup(sets)], []) => (sets, GroupType::Rollup),
+            ([Expr::Cube(sets)], []) => (sets, GroupType::Cube),
+            (keys, modifiers) => {
+                let group_type = match modifiers {
+                    [] => GroupType::Groupby,
+                    [GroupByWithModifier::Rollup] => GroupType::Rollup,
+                    [GroupByWithModifier::Cube] => GroupType::Cube,
+                    _ => return Err(SparkError::unsupported("grouping sets")),
+                };
+                let mixed =
+                    |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+                if keys.iter().any(mixed) {
+                    return Err(SparkError::unsupported("grouping sets"));
+                }
+                let keys = keys.iter().map(|key| self.expr(key)).collect::<Result<_>>()?;
+                return Ok((keys, group_type));
+            }
+        };
+        let single = |set: &Vec<Expr>| match set.as_slice() {
+            [key] => Ok(key.clone()),
+            _ => Err(SparkError::unsupported("a group of several columns inside of ROLLUP and CUBE")),
+        };
+        let keys = sets.iter().map(single).collect::<Result<Vec<_>>>()?;
+        Ok((keys.iter().map(|key| self.expr(key)).collect::<Result<_>>()?, group_type))
     }
 
     /// One item of a select list.

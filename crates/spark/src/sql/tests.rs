@@ -69,7 +69,7 @@ fn errors_name_what_is_near() {
             "SELECT 300Y",
             "SELECT ?",
             "SELECT :a",
-            "SELECT a FROM t GROUP BY ROLLUP(a)",
+            "SELECT a FROM t GROUP BY GROUPING SETS ((a))",
             "SELECT * FROM t PIVOT (sum(a) FOR b IN (1))",
             "SELECT 1; SELECT 2",
             "SELECT * FROM t TABLESAMPLE (10 ROWS)",
