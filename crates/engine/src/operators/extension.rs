@@ -9,8 +9,8 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 
-use super::{StatefulAggregateExec, StatefulOperator, TimeWindowExec};
-use crate::plan::{StatefulAggregate, TimeWindow};
+use super::{CollectMetricsExec, StatefulAggregateExec, StatefulOperator, TimeWindowExec};
+use crate::plan::{CollectMetrics, StatefulAggregate, TimeWindow};
 
 /// The physical node for `node`, `None` when it is not one of ours.
 ///
@@ -32,6 +32,10 @@ pub fn plan_extension(
     if let Some(window) = node.as_any().downcast_ref::<TimeWindow>() {
         let (schema, input) = input()?;
         return TimeWindowExec::plan(window, schema, input, session).map(Some);
+    }
+    if let Some(observe) = node.as_any().downcast_ref::<CollectMetrics>() {
+        let (schema, input) = input()?;
+        return CollectMetricsExec::plan(observe, schema, input, session).map(Some);
     }
     if let Some(aggregate) = node.as_any().downcast_ref::<StatefulAggregate>() {
         let (schema, input) = input()?;

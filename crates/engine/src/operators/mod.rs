@@ -1,6 +1,7 @@
 //! Physical operators of the engine, one file each.
 
 pub mod aggregate;
+mod collect_metrics;
 mod event_time_watermark;
 mod extension;
 mod stateful;
@@ -8,6 +9,7 @@ mod stream_scan;
 mod stateful_aggregate;
 mod time_window;
 
+pub use collect_metrics::{CollectMetricsExec, observed};
 pub use event_time_watermark::EventTimeWatermarkExec;
 pub use extension::{plan_extension, stateful_operators};
 pub use stateful::{StateOperatorMetrics, StatefulOperator};

@@ -7,12 +7,14 @@
 //! kept beside the plan and applied at the edge.
 
 mod batch_timestamp;
+mod collect_metrics;
 mod stateful_aggregate;
 mod stream_scan;
 mod time_window;
 mod watermark;
 mod window_fusion;
 
+pub use collect_metrics::{CollectMetrics, Observed, observations};
 pub use batch_timestamp::{BatchTimestampCell, batch_timestamp, bind_literal};
 pub use stateful_aggregate::{EventTimeKey, StatefulAggregate, WindowKey};
 pub use stream_scan::StreamScan;

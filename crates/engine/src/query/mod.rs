@@ -9,6 +9,7 @@ mod execution;
 mod listener;
 mod manager;
 mod micro_batch;
+mod observed_metrics;
 pub mod planner;
 mod progress;
 mod recovery;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryEvent, StreamingQueryProgress,
-    execution::Execution, micro_batch::Outcome, streaming_query::Run,
+    execution::Execution, micro_batch::Outcome, observed_metrics, streaming_query::Run,
 };
 use crate::time::Millis;
 
@@ -165,7 +165,7 @@ impl Execution {
                 num_output_rows: stats.rows_out.unwrap_or(-1),
                 metrics: BTreeMap::new(),
             },
-            observed_metrics: BTreeMap::new(),
+            observed_metrics: observed_metrics::take(&self.template.observed),
         }
     }
 }

@@ -206,6 +206,11 @@ impl Aggregation {
         self.input.columns.iter().find(|a| a.id == source.name)
     }
 
+    /// The aggregate calls that outputs refer to, with their ids.
+    pub fn into_calls(self) -> Vec<(Expr, String)> {
+        self.calls
+    }
+
     /// Whether an output shows a key.
     fn mentions_key(&self, output: &Expr) -> bool {
         output.column_refs().iter().any(|column| self.keys.iter().any(|key| key.id == column.name))

@@ -21,6 +21,7 @@ mod below;
 mod call;
 
 mod aggregate;
+mod collect_metrics;
 mod columns;
 mod deduplicate;
 mod describe;

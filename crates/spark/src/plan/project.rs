@@ -124,7 +124,6 @@ fn same_column(column: &Attribute, item: &TypedExpr) -> bool {
 pub(super) fn relation_name(rel_type: &RelType) -> &'static str {
     match rel_type {
         RelType::MapPartitions(_) => "mapInPandas / mapInArrow",
-        RelType::CollectMetrics(_) => "observe",
         RelType::Parse(_) => "parsing a column of text as csv or json",
         RelType::GroupMap(_) => "applyInPandas",
         RelType::CoGroupMap(_) => "cogroup",
@@ -147,10 +146,6 @@ pub(super) fn relation_name(rel_type: &RelType) -> &'static str {
         RelType::Catalog(_) => "this catalog call",
         RelType::MlRelation(_) => "machine learning",
         RelType::ShowString(_) | RelType::HtmlString(_) => "show inside of another relation",
-        RelType::Summary(_) => "summary",
-        RelType::Describe(_) => "describe",
-        RelType::Unpivot(_) => "unpivot",
-        RelType::Replace(_) => "replace",
         _ => "this relation",
     }
 }

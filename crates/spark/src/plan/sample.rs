@@ -17,13 +17,14 @@ use datafusion::{
     functions_window::row_number::row_number_udwf,
     logical_expr::{
         ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature, Volatility, WindowFunctionDefinition, expr::WindowFunction,
+        ScalarUDFImpl, Signature, SortExpr, Volatility, WindowFunctionDefinition, expr::WindowFunction,
     },
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
 
 use super::{
+    attribute::Attribute,
     translator::{Frame, Translator},
     window_function,
 };
@@ -39,7 +40,11 @@ impl Translator<'_> {
             return Err(SparkError::unsupported("sample of a stream"));
         }
         let number = self.new_id();
-        let window = WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), Vec::new());
+        let mut window =
+            WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), Vec::new());
+        if sample.deterministic_order {
+            window.params.order_by = order(&input);
+        }
         let window = vec![(Expr::WindowFunction(Box::new(window)), number.clone())];
         let numbered = window_function::computed(&input, window)?;
         let sampler = Bernoulli {
@@ -53,6 +58,12 @@ impl Translator<'_> {
         let plan = LogicalPlan::Filter(Filter::try_new(chosen, Arc::new(numbered))?);
         input.with_plan(plan).trimmed()
     }
+}
+
+/// An order that depends on its values alone, as `randomSplit` asks for.
+fn order(input: &Frame) -> Vec<SortExpr> {
+    let sortable = |a: &&Attribute| !matches!(a.field.data_type(), DataType::Map(..));
+    input.columns.iter().filter(sortable).map(|a| SortExpr::new(a.expr(), true, true)).collect()
 }
 
 /// Whether the row of a number (counted from 1) is drawn.

@@ -251,6 +251,7 @@ impl<'a> Translator<'a> {
             RelType::Summary(r) => self.summary(r),
             RelType::Unpivot(r) => self.unpivot(r),
             RelType::Sample(r) => self.sample(r),
+            RelType::CollectMetrics(r) => self.collect_metrics(r),
             RelType::Extension(r) => self.extension(r),
             other => Err(SparkError::unsupported(relation_name(other))),
         }

@@ -257,8 +257,18 @@ impl<'p> Converter<'p> {
             input = Some(filter(input, condition));
         }
         let mut items = Vec::with_capacity(select.projection.len());
+        let mut except = Vec::new();
         for item in &select.projection {
-            items.push(self.select_item(item)?);
+            match item {
+                SelectItem::Wildcard(WildcardAdditionalOptions { opt_except: Some(names), .. })
+                    if select.projection.len() == 1 =>
+                {
+                    except.push(names.first_element.value.clone());
+                    except.extend(names.additional_elements.iter().map(|name| name.value.clone()));
+                    items.push(star(None));
+                }
+                item => items.push(self.select_item(item)?),
+            }
         }
         let keys = match &select.group_by {
             GroupByExpr::All(modifiers) if modifiers.is_empty() => {
@@ -289,6 +299,13 @@ impl<'p> Converter<'p> {
         if let Some(having) = &select.having {
             let condition = self.expr(having)?;
             result = filter(Some(result), condition);
+        }
+        if !except.is_empty() {
+            result = relation(RelType::Drop(Box::new(proto::Drop {
+                input: Some(Box::new(result)),
+                columns: Vec::new(),
+                column_names: except,
+            })));
         }
         match &select.distinct {
             None | Some(Distinct::All) => Ok(result),

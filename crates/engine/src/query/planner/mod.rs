@@ -50,6 +50,8 @@ pub(crate) struct Template {
     pub watermark_delays_ms: Vec<i64>,
     /// Stateful operators, root first, as progress lists them.
     pub stateful: Vec<Arc<dyn StatefulOperator>>,
+    /// What `observe` sees, root first.
+    pub observed: Vec<Arc<crate::plan::Observed>>,
     /// `batchTimestampMs` as expressions see it.
     pub timestamp: BatchTimestampCell,
     /// Rendered plans for `explain`.
@@ -91,6 +93,7 @@ pub(crate) async fn plan(
     };
     Ok(Template {
         stateful: instantiate::stateful_operators(&physical),
+        observed: crate::operators::observed(&physical),
         plan: physical,
         scans: rewritten.scans,
         watermark_delays_ms: rewritten.watermark_delays_ms,

@@ -16,6 +16,7 @@ use crate::{Result, SparkError};
 /// Names of nodes that are right when executed again after `reset_plan_states`.
 pub const REEXECUTABLE: &[&str] = &[
     "AggregateExec",
+    "CollectMetricsExec",
     "CoalescePartitionsExec",
     "CooperativeExec",
     "CrossJoinExec",
