@@ -20,6 +20,9 @@ def prepare_and_compile():
     def say(text):
         print("millstream: " + text, file=sys.stderr, flush=True)
 
+    # PySpark takes a main module without a file for a run of its own tests.
+    sys.modules["__main__"].__file__ = sys.argv[1]
+
     python = sys.executable or "python3"
     try:
         import pyspark

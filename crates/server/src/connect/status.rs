@@ -45,7 +45,7 @@ pub fn status(error: &SparkError, error_id: Option<&str>) -> Status {
         domain: "org.apache.spark".to_string(),
         metadata,
     };
-    let message = abbreviate(&error.to_string(), MAX_MESSAGE);
+    let message = abbreviate(&full_message(error), MAX_MESSAGE);
     let details = RpcStatus {
         code: Code::Internal as i32,
         message: message.clone(),
@@ -59,9 +59,27 @@ pub fn error_details(error: &SparkError) -> FetchErrorDetailsResponse {
     FetchErrorDetailsResponse { root_error_idx: Some(0), errors: error_chain(error), ..Default::default() }
 }
 
+/// The text of `error`, followed by those of its causes that it does not contain itself.
+///
+/// Spark differs: there the causes are in the JVM's stack trace, which clients append.
+pub fn full_message(error: &SparkError) -> String {
+    let mut text = error.to_string();
+    let mut cause: Option<&(dyn Error + 'static)> = error.cause().map(|c| c as _);
+    for _ in 1..MAX_CAUSES {
+        let Some(current) = cause else { break };
+        let message = current.to_string();
+        if !text.contains(&message) {
+            text.push_str("\nCaused by: ");
+            text.push_str(&message);
+        }
+        cause = current.source();
+    }
+    text
+}
+
 /// `error` and its causes, the outermost first, each pointing at the next.
 fn error_chain(error: &SparkError) -> Vec<ProtoError> {
-    let mut errors = vec![spark_error(error)];
+    let mut errors = vec![ProtoError { message: full_message(error), ..spark_error(error) }];
     let mut cause: Option<&(dyn Error + 'static)> = error.cause().map(|c| c as _);
     while let Some(current) = cause
         && errors.len() < MAX_CAUSES
@@ -145,6 +163,7 @@ mod tests {
         assert_eq!(details.errors[0].cause_idx, Some(1));
         assert_eq!(details.errors[1].cause_idx, Some(2));
         assert_eq!(details.errors[2].message, "gone");
+        assert!(details.errors[0].message.ends_with("Caused by: gone"), "{}", details.errors[0].message);
         assert_eq!(details.errors[2].cause_idx, None);
     }
 

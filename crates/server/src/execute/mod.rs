@@ -3,7 +3,6 @@
 mod arrow_batches;
 pub mod explain;
 mod file_sink;
-mod html;
 mod listener;
 mod partitions;
 pub mod plan;

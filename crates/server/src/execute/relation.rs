@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use millstream_engine::{
     Result, SparkError, batch,
     checkpoint::to_uri,
-    format::show::{ShowOptions, show_string},
+    format::show::{ShowOptions, html_string, show_string},
     source::file::FileTable,
 };
 use millstream_spark::{
@@ -25,7 +25,7 @@ use millstream_spark::{
 };
 use spark_connect_proto::{ExecutePlanResponse, Relation, execute_plan_response::Metrics};
 
-use super::{arrow_batches::ArrowBatches, html, resolve::resolve};
+use super::{arrow_batches::ArrowBatches, resolve::resolve};
 use crate::{operation::Responses, server::Server, session::Session};
 
 /// Sends schema, rows and metrics of `relation`.
@@ -201,7 +201,7 @@ async fn rendered(server: &Server, session: &Session, show: &ShowRequest) -> Res
         vertical: show.vertical,
     };
     if show.html {
-        return html::html_string(&names, &batches, options, &zone);
+        return html_string(&names, &batches, options, &zone);
     }
     show_string(&names, &batches, options, &zone)
 }

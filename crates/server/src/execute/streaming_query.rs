@@ -19,7 +19,7 @@ use spark_connect_proto::{
     },
 };
 
-use crate::{operation::Responses, server::Server, session::Session};
+use crate::{connect::status::full_message, operation::Responses, server::Server, session::Session};
 
 /// Name of the exception in front of its message; clients cut it off at the first `: `.
 const EXCEPTION: &str = "org.apache.spark.sql.streaming.StreamingQueryException";
@@ -126,7 +126,7 @@ fn exception(query: &StreamingQuery) -> ExceptionResult {
     match query.exception() {
         None => ExceptionResult::default(),
         Some(error) => ExceptionResult {
-            exception_message: Some(format!("{EXCEPTION}: {error}")),
+            exception_message: Some(format!("{EXCEPTION}: {}", full_message(&error))),
             error_class: Some(error.class().to_string()),
             stack_trace: None,
         },
