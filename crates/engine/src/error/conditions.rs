@@ -168,6 +168,7 @@ conditions! {
     "DUPLICATED_MAP_KEY" "23505" Runtime "Duplicate map key <key> was found, please check the input data. If you want to remove the duplicated keys, you can set <mapKeyDedupPolicy> to \"LAST_WIN\" so that the key inserted at last takes precedence.";
     "EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource does not support writing empty or nested empty schemas. Please make sure the data schema has at least one or more column(s).";
     "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE" "42K09" Analysis "The event time <eventName> has the invalid type <eventType>, but expected \"TIMESTAMP\".";
+    "FAILED_FUNCTION_CALL" "38000" Analysis "Failed preparing of the function <funcName> for call. Please, double check function's arguments.";
     "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER" "KD001" Spark "Encountered error while reading file <path>. Could not read footer. Please ensure that the file is in either ORC or Parquet format. If not, please convert it to a valid format. If the file is in the valid format, please check if it is corrupt. If it is, you can choose to either ignore it or fix the corruption.";
     "FAILED_READ_FILE.FILE_NOT_EXIST" "KD001" Spark "Encountered error while reading file <path>. File does not exist. It is possible the underlying files have been updated. You can explicitly invalidate the cache in Spark by running 'REFRESH TABLE tableName' command in SQL or by recreating the Dataset/DataFrame involved.";
     "FAILED_READ_FILE.NO_HINT" "KD001" Spark "Encountered error while reading file <path>. ";

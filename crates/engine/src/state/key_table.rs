@@ -189,7 +189,7 @@ impl KeyTable {
                 }
             }
             (Kind::Rows { table, values, converter, held, .. }, columns) => {
-                let normal = columns.iter().map(normalize).collect::<Result<Vec<_>>>()?;
+                let normal = columns.iter().map(normalize_floats).collect::<Result<Vec<_>>>()?;
                 let encoded = converter.convert_columns(&normal)?;
                 ids.extend(
                     encoded
@@ -365,7 +365,7 @@ fn from_ints(ints: Int64Array, data_type: &DataType) -> Result<ArrayRef> {
 }
 
 /// -0.0 becomes 0.0 and every NaN the canonical one, also inside structs and arrays.
-fn normalize(column: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn normalize_floats(column: &ArrayRef) -> Result<ArrayRef> {
     Ok(match column.data_type() {
         DataType::Float32 => {
             canonical::<Float32Type>(column, |v| if v.is_nan() { f32::NAN } else { v + 0.0 })
@@ -375,7 +375,7 @@ fn normalize(column: &ArrayRef) -> Result<ArrayRef> {
         }
         DataType::Struct(fields) => {
             let array = column.as_struct();
-            let children = array.columns().iter().map(normalize).collect::<Result<Vec<_>>>()?;
+            let children = array.columns().iter().map(normalize_floats).collect::<Result<Vec<_>>>()?;
             Arc::new(StructArray::try_new_with_length(
                 fields.clone(),
                 children,
@@ -385,7 +385,7 @@ fn normalize(column: &ArrayRef) -> Result<ArrayRef> {
         }
         DataType::List(field) => {
             let array = column.as_list::<i32>();
-            let values = normalize(array.values())?;
+            let values = normalize_floats(array.values())?;
             let offsets = array.offsets().clone();
             Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, values, array.nulls().cloned())?)
         }

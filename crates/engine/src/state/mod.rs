@@ -12,6 +12,7 @@ mod state_file;
 mod state_log;
 
 pub use key_table::KeyTable;
+pub(crate) use key_table::normalize_floats;
 pub use location::StateLocation;
 pub use operator_metadata::OperatorMetadata;
 pub use schema::{StateSchema, spark_type_name};

@@ -50,6 +50,15 @@ pub trait AggregateBuffer: fmt::Debug + Send + Sync {
     /// Columns of another shape; overflow under ANSI rules.
     fn merge_columns(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()>;
 
+    /// As [`AggregateBuffer::merge_columns`] for partial results of a batch query, which count
+    /// as arrived in `batch`, whatever they say themselves.
+    ///
+    /// # Errors
+    /// As for [`AggregateBuffer::merge_columns`].
+    fn merge_arrived(&mut self, slots: &[u32], columns: &[ArrayRef], _batch: i64) -> Result<()> {
+        self.merge_columns(slots, columns)
+    }
+
     /// The function's value for each of `slots`; changes nothing.
     ///
     /// # Errors

@@ -7,15 +7,23 @@ use std::{
 
 use datafusion::arrow::{
     array::ArrayRef,
-    compute::cast,
+    compute::{CastOptions, cast_with_options},
     datatypes::{DataType, DurationMicrosecondType, Field, Int64Type},
 };
 
 use super::{
     AggregateBuffer,
     average::{DecimalAverage, DoubleAverage},
+    bitwise::bitwise,
+    central_moments::CentralMoments,
+    collect::{CollectList, CollectSet},
     count::Count,
-    extremum::{End, extremum},
+    covariance::Covariance,
+    distinct::Distinct,
+    extremum::extremum,
+    extremum_by::ExtremumBy,
+    hyperloglog::{DEFAULT_RELATIVE_SD, HyperLogLog},
+    positional::Positional,
     sum::{DecimalSum, DoubleSum, IntegerSum, Overflow},
     typing::{self, Function, Signature},
 };
@@ -97,9 +105,10 @@ impl AggregateCall {
     /// # Errors
     /// When a value has no counterpart (text that is no number).
     pub fn cast_arguments(&self, mut args: Vec<ArrayRef>) -> Result<Vec<ArrayRef>> {
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
         for (arg, wanted) in args.iter_mut().zip(self.inputs()) {
             if arg.data_type() != wanted {
-                *arg = cast(arg, wanted)?;
+                *arg = cast_with_options(arg, wanted, &strict)?;
             }
         }
         Ok(args)
@@ -117,14 +126,25 @@ impl AggregateCall {
             _ => Overflow::Wrap,
         };
         let input = inputs.first().unwrap_or(&DataType::Null);
-        if self.options.distinct {
-            return Err(SparkError::unsupported("DISTINCT in an aggregate function"));
-        }
-        Ok(match function {
+        let buffer: Box<dyn AggregateBuffer> = match function {
             Function::Count => Box::new(Count::new(false)),
             Function::CountIf => Box::new(Count::new(true)),
-            Function::Min => extremum(input, End::Min)?,
-            Function::Max => extremum(input, End::Max)?,
+            Function::Extremum(end) => extremum(input, *end)?,
+            Function::ExtremumBy(end) => {
+                let order = inputs.get(1).unwrap_or(&DataType::Null);
+                Box::new(ExtremumBy::new(*end, input.clone(), order.clone())?)
+            }
+            Function::Positional(place) => {
+                Box::new(Positional::new(*place, self.options.ignore_nulls, input.clone()))
+            }
+            Function::CollectList => Box::new(CollectList::new(input)),
+            Function::CollectSet => Box::new(CollectSet::new(input)?),
+            Function::ApproxCountDistinct => {
+                Box::new(HyperLogLog::new(self.options.relative_sd.unwrap_or(DEFAULT_RELATIVE_SD))?)
+            }
+            Function::Bitwise(bits) => bitwise(input, *bits),
+            Function::Moment(moment) => Box::new(CentralMoments::new(*moment)),
+            Function::Covariance(relation) => Box::new(Covariance::new(*relation)),
             Function::Sum | Function::TrySum => match output {
                 DataType::Int64 => Box::new(IntegerSum::<Int64Type>::new(overflow)),
                 DataType::Duration(_) => {
@@ -144,7 +164,10 @@ impl AggregateCall {
                 (DataType::Float64, _) => Box::new(DoubleAverage::default()),
                 _ => return Err(SparkError::unsupported("avg of an interval")),
             },
-        })
+        };
+        // The extremes and the sets are the same with and without.
+        let once = self.options.distinct && !matches!(function, Function::Extremum(_) | Function::CollectSet);
+        Ok(if once { Box::new(Distinct::new(inputs, buffer)?) } else { buffer })
     }
 
     /// The columns of [`AggregateBuffer::export`], in order.

@@ -10,11 +10,19 @@
 //! order and types are stable.
 
 mod average;
+mod bitwise;
 mod buffer;
+mod central_moments;
+mod collect;
 mod columns;
 mod count;
+mod covariance;
+mod distinct;
 mod extremum;
+mod extremum_by;
 mod function;
+mod hyperloglog;
+mod positional;
 mod sum;
 mod typing;
 mod udaf;
@@ -24,5 +32,7 @@ pub use function::{AggregateCall, AggregateOptions};
 pub use typing::{argument_types, names, return_type};
 pub use udaf::{SparkAggregate, udaf};
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

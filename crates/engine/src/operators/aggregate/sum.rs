@@ -56,6 +56,10 @@ impl<T: ArrowPrimitiveType<Native = i64>> IntegerSum<T> {
         self.sums[slot] = sum;
         if overflowed {
             match self.overflow {
+                Overflow::Fail if matches!(T::DATA_TYPE, DataType::Duration(_)) => {
+                    return Err(SparkError::new("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION")
+                        .with("functionName", "`try_add`"));
+                }
                 Overflow::Fail => return Err(overflow_error("overflow", "try_add")),
                 Overflow::Wrap => {}
                 Overflow::Null => self.overflowed[slot] = true,

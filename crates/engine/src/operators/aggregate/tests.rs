@@ -113,3 +113,112 @@ async fn overflow_fails_under_ansi_and_wraps_or_nulls_without() {
     );
     assert_eq!(run(&legacy, &format!("select sum(x) from {decimal}")).await.unwrap(), ["||"]);
 }
+
+#[tokio::test]
+async fn moments_are_sparks() {
+    let v = "(values (1, 2), (2, 3), (5, 1), (null, 7)) t(x, y)";
+    check(
+        "stddev(x), var_pop(x), var_samp(x)",
+        v,
+        "|2.0816659994661326|2.888888888888889|4.333333333333333|",
+    )
+    .await;
+    check("round(skewness(x), 12), round(kurtosis(x), 12)", v, "|0.528004979218|-1.5|").await;
+    check("round(corr(x, y), 12), covar_pop(x, y), covar_samp(x, y)", v, "|-0.720576692123|-1.0|-1.5|").await;
+    let one = "(values (1.5, 2.5)) t(x, y)";
+    check("stddev(x), stddev_pop(x), skewness(x), kurtosis(x)", one, "||0.0|||").await;
+    check("corr(x, y), covar_pop(x, y), covar_samp(x, y)", one, "||0.0||").await;
+    let flat = "(values (1.5, 2.5), (1.5, 2.5), (1.5, 2.5)) t(x, y)";
+    check("skewness(x), kurtosis(x), corr(x, y), covar_samp(x, y), stddev(x)", flat, "||||0.0|0.0|").await;
+}
+
+#[tokio::test]
+async fn extremes_by_another_value_take_the_last_of_equals() {
+    let v = "(values ('a', 1), ('b', 3), ('c', 3), (null, 0), ('z', null)) t(x, y)";
+    let ctx = context(true, 1);
+    let rows = run(&ctx, &format!("select max_by(x, y), min_by(x, y) from {v}")).await.unwrap();
+    assert_eq!(rows, ["|c||"]);
+}
+
+#[tokio::test]
+async fn collected_values_skip_nulls() {
+    let v = "(values (1), (null), (2), (2)) t(x)";
+    let ctx = context(true, 1);
+    let rows =
+        run(&ctx, &format!("select collect_list(x), collect_set(x), first(x), last(x) from {v}")).await;
+    assert_eq!(rows.unwrap(), ["|[1,2,2]|[1,2]|1|2|"]);
+    check("collect_set(x), bit_and(x), bit_or(x), bit_xor(x)", v, "|[1,2]|0|3|1|").await;
+    let none =
+        run(&ctx, "select collect_list(x), first(x), max_by(x, x) from (select 1 as x where false) t").await;
+    assert_eq!(none.unwrap(), ["|[]|||"]);
+}
+
+#[tokio::test]
+async fn distinct_counts_each_tuple_once() {
+    let v = "(values (1, 2), (1, 2), (2, null), (3, 4)) t(x, y)";
+    check("sum(distinct x), avg(distinct x), count(distinct x)", v, "|6|2.0|3|").await;
+    check("count(distinct x, y), count(x)", v, "|2|4|").await;
+}
+
+#[tokio::test]
+async fn approximate_counts_are_sparks_numbers() {
+    let ctx = context(true, 1);
+    for (rows, long, text) in [
+        (0, 0, 0),
+        (1, 1, 1),
+        (5, 5, 5),
+        (100, 103, 104),
+        (300, 296, 296),
+        (400, 397, 397),
+        (500, 484, 492),
+        (1000, 1026, 1034),
+        (1300, 1260, 1261),
+        (3000, 2770, 2788),
+    ] {
+        let sql = format!(
+            "select approx_count_distinct(value - 1) as a, approx_count_distinct(arrow_cast(value - 1, 'Utf8')) as b \
+             from generate_series(1, {rows})"
+        );
+        assert_eq!(run(&ctx, &sql).await.unwrap(), [format!("|{long}|{text}|")], "{rows} rows");
+    }
+    let million = run(&ctx, "select approx_count_distinct(value) from generate_series(0, 999999)").await;
+    assert_eq!(million.unwrap(), ["|925738|"]);
+    let select = |types: &[&str], rows: usize| {
+        let named = types.iter().enumerate().map(|(i, t)| format!("{t} as c{i}")).collect::<Vec<_>>().join(", ");
+        let calls = (0..types.len()).map(|i| format!("approx_count_distinct(c{i})")).collect::<Vec<_>>().join(", ");
+        format!("select {calls} from (select {named} from generate_series(0, {}))", rows - 1)
+    };
+    let types =
+        ["cast(value as int)", "cast(value as double)", "cast(value as decimal(30,2))", "cast(value as decimal(10,0))"];
+    let rows = run(&ctx, &select(&types, 100_000)).await.unwrap();
+    assert_eq!(rows, ["|94954|93425|97263|95546|"]);
+    let types = [
+        "cast(value as tinyint)",
+        "cast(value as float)",
+        "cast(value as double)",
+        "value % 2 = 0",
+        "arrow_cast(cast(value + 18262 as int), 'Date32')",
+    ];
+    let rows = run(&ctx, &select(&types, 100)).await.unwrap();
+    assert_eq!(rows, ["|99|103|97|2|99|"]);
+}
+
+#[tokio::test]
+async fn approximate_counts_follow_the_wanted_deviation() {
+    for (deviation, rows, expected) in [
+        (0.1, 100, 101),
+        (0.1, 500, 410),
+        (0.02, 1000, 992),
+        (0.02, 3000, 2975),
+        (0.39, 100, 80),
+        (0.01, 100_000, 100_425),
+    ] {
+        let ctx = context(true, 1);
+        let options = AggregateOptions { relative_sd: Some(deviation), ..AggregateOptions::default() };
+        ctx.register_udaf((*udaf("approx_count_distinct", options).unwrap()).clone());
+        let sql = format!("select approx_count_distinct(value) from generate_series(0, {})", rows - 1);
+        assert_eq!(run(&ctx, &sql).await.unwrap(), [format!("|{expected}|")], "{deviation} of {rows}");
+    }
+    let options = AggregateOptions { relative_sd: Some(0.5), ..AggregateOptions::default() };
+    assert_eq!(udaf("approx_count_distinct", options).unwrap_err().class(), "FAILED_FUNCTION_CALL");
+}

@@ -1,18 +1,28 @@
 //! Which aggregate functions exist, and Spark's typing of them.
 
-use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
-use super::AggregateOptions;
+use super::{
+    AggregateOptions, bitwise::Bits, central_moments::Moment, collect::collected_type, covariance::Relation,
+    extremum::End, hyperloglog, positional::Place,
+};
 use crate::{Result, SparkError};
 
 /// A function, whatever it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
+    ApproxCountDistinct,
     Avg,
+    Bitwise(Bits),
+    CollectList,
+    CollectSet,
     Count,
     CountIf,
-    Max,
-    Min,
+    Covariance(Relation),
+    Extremum(End),
+    ExtremumBy(End),
+    Moment(Moment),
+    Positional(Place),
     Sum,
     TryAvg,
     TrySum,
@@ -20,20 +30,46 @@ pub(super) enum Function {
 
 /// Names in lower case, sorted, with the number of arguments (least, most).
 const TABLE: &[(&str, Function, usize, usize)] = &[
-    ("any", Function::Max, 1, 1),
+    ("any", Function::Extremum(End::Max), 1, 1),
+    ("any_value", Function::Positional(Place::First), 1, 1),
+    ("approx_count_distinct", Function::ApproxCountDistinct, 1, 1),
+    ("array_agg", Function::CollectList, 1, 1),
     ("avg", Function::Avg, 1, 1),
-    ("bool_and", Function::Min, 1, 1),
-    ("bool_or", Function::Max, 1, 1),
+    ("bit_and", Function::Bitwise(Bits::And), 1, 1),
+    ("bit_or", Function::Bitwise(Bits::Or), 1, 1),
+    ("bit_xor", Function::Bitwise(Bits::Xor), 1, 1),
+    ("bool_and", Function::Extremum(End::Min), 1, 1),
+    ("bool_or", Function::Extremum(End::Max), 1, 1),
+    ("collect_list", Function::CollectList, 1, 1),
+    ("collect_set", Function::CollectSet, 1, 1),
+    ("corr", Function::Covariance(Relation::Corr), 2, 2),
     ("count", Function::Count, 1, usize::MAX),
     ("count_if", Function::CountIf, 1, 1),
-    ("every", Function::Min, 1, 1),
-    ("max", Function::Max, 1, 1),
+    ("covar_pop", Function::Covariance(Relation::CovarPop), 2, 2),
+    ("covar_samp", Function::Covariance(Relation::CovarSamp), 2, 2),
+    ("every", Function::Extremum(End::Min), 1, 1),
+    ("first", Function::Positional(Place::First), 1, 1),
+    ("first_value", Function::Positional(Place::First), 1, 1),
+    ("kurtosis", Function::Moment(Moment::Kurtosis), 1, 1),
+    ("last", Function::Positional(Place::Last), 1, 1),
+    ("last_value", Function::Positional(Place::Last), 1, 1),
+    ("max", Function::Extremum(End::Max), 1, 1),
+    ("max_by", Function::ExtremumBy(End::Max), 2, 2),
     ("mean", Function::Avg, 1, 1),
-    ("min", Function::Min, 1, 1),
-    ("some", Function::Max, 1, 1),
+    ("min", Function::Extremum(End::Min), 1, 1),
+    ("min_by", Function::ExtremumBy(End::Min), 2, 2),
+    ("skewness", Function::Moment(Moment::Skewness), 1, 1),
+    ("some", Function::Extremum(End::Max), 1, 1),
+    ("std", Function::Moment(Moment::StddevSamp), 1, 1),
+    ("stddev", Function::Moment(Moment::StddevSamp), 1, 1),
+    ("stddev_pop", Function::Moment(Moment::StddevPop), 1, 1),
+    ("stddev_samp", Function::Moment(Moment::StddevSamp), 1, 1),
     ("sum", Function::Sum, 1, 1),
     ("try_avg", Function::TryAvg, 1, 1),
     ("try_sum", Function::TrySum, 1, 1),
+    ("var_pop", Function::Moment(Moment::VarPop), 1, 1),
+    ("var_samp", Function::Moment(Moment::VarSamp), 1, 1),
+    ("variance", Function::Moment(Moment::VarSamp), 1, 1),
 ];
 
 /// Functions whose argument has to be boolean, though they share `min` and `max`.
@@ -52,6 +88,21 @@ pub(super) struct Signature {
 /// The names of all aggregate functions, in lower case, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(name, ..)| *name)
+}
+
+/// Whether the function called `name` (in lower case) can give null.
+pub(super) fn nullable(name: &str) -> bool {
+    let found = TABLE.binary_search_by(|(known, ..)| (*known).cmp(name)).ok().and_then(|i| TABLE.get(i));
+    !matches!(
+        found.map(|(_, function, ..)| function),
+        Some(
+            Function::Count
+                | Function::CountIf
+                | Function::ApproxCountDistinct
+                | Function::CollectList
+                | Function::CollectSet
+        )
+    )
 }
 
 /// The type of `name(args)` and whether it may be null.
@@ -95,34 +146,64 @@ pub(super) fn resolve(name: &str, args: &[DataType], options: &AggregateOptions)
             .with("docroot", "https://spark.apache.org/docs/latest"));
     }
     let mut inputs = args.to_vec();
-    let (output, nullable) = match function {
-        Function::Count => (DataType::Int64, false),
+    let output = match function {
+        Function::Count => DataType::Int64,
         Function::CountIf => {
             inputs = vec![boolean(&args[0])?];
-            (DataType::Int64, false)
+            DataType::Int64
         }
-        Function::Min | Function::Max => {
+        Function::ApproxCountDistinct => {
+            if !hyperloglog::supports(&args[0]) {
+                return Err(SparkError::unsupported(format!(
+                    "approx_count_distinct of the type {}",
+                    args[0]
+                )));
+            }
+            DataType::Int64
+        }
+        Function::Extremum(_) => {
             if BOOLEAN.contains(&lower.as_str()) {
                 inputs = vec![boolean(&args[0])?];
             } else {
-                orderable(&args[0])?;
+                orderable(&lower, &args[0])?;
             }
-            (inputs[0].clone(), true)
+            inputs[0].clone()
+        }
+        Function::ExtremumBy(_) => {
+            orderable(&lower, &args[1])?;
+            inputs[0].clone()
+        }
+        Function::Positional(_) => inputs[0].clone(),
+        Function::CollectList | Function::CollectSet => collected_type(&inputs[0]),
+        Function::Bitwise(_) => {
+            if !args[0].is_signed_integer() && args[0] != DataType::Null {
+                return Err(mismatch(1, "\"INTEGRAL\""));
+            }
+            if args[0] == DataType::Null {
+                inputs = vec![DataType::Int64];
+            }
+            inputs[0].clone()
+        }
+        Function::Moment(_) | Function::Covariance(_) => {
+            inputs = args.iter().enumerate().map(|(i, t)| double(i + 1, t)).collect::<Result<_>>()?;
+            DataType::Float64
         }
         Function::Sum | Function::TrySum => {
             inputs = vec![summable(&args[0])?];
-            (sum_type(&inputs[0]), true)
+            sum_type(&inputs[0])
         }
         Function::Avg | Function::TryAvg => {
             inputs = vec![match summable(&args[0])? {
                 DataType::Int64 => DataType::Float64,
                 other => other,
             }];
-            (average_type(&inputs[0]), true)
+            average_type(&inputs[0])
         }
     };
-    let _ = options;
-    Ok(Signature { function: *function, inputs, output, nullable })
+    if options.distinct && inputs.iter().any(|t| matches!(t, DataType::Map(_, _))) {
+        return Err(SparkError::unsupported("DISTINCT over a map"));
+    }
+    Ok(Signature { function: *function, inputs, output, nullable: nullable(&lower) })
 }
 
 /// `decimal(p + 10, s)`, bounded; other types sum in their own.
@@ -148,34 +229,41 @@ fn summable(input: &DataType) -> Result<DataType> {
         DataType::Float32 | DataType::Float64 | DataType::Utf8 | DataType::Null => Ok(DataType::Float64),
         DataType::Decimal128(_, _) | DataType::Duration(TimeUnit::Microsecond) => Ok(input.clone()),
         DataType::Interval(_) => Err(SparkError::unsupported("sum or avg of a year-month interval")),
-        _ => Err(mismatch(1, "NUMERIC\" or \"ANSI INTERVAL")),
+        _ => Err(mismatch(1, "\"NUMERIC\" or \"ANSI INTERVAL\"")),
     }
+}
+
+/// What the statistical functions compute in.
+fn double(index: usize, input: &DataType) -> Result<DataType> {
+    if input.is_numeric() || matches!(input, DataType::Utf8 | DataType::Null) {
+        return Ok(DataType::Float64);
+    }
+    Err(mismatch(index, "\"DOUBLE\""))
 }
 
 fn boolean(input: &DataType) -> Result<DataType> {
     match input {
         DataType::Boolean | DataType::Null => Ok(DataType::Boolean),
-        _ => Err(mismatch(1, "BOOLEAN")),
+        _ => Err(mismatch(1, "\"BOOLEAN\"")),
     }
 }
 
 /// Maps and calendar intervals have no order.
-fn orderable(input: &DataType) -> Result<()> {
-    let ordered = match input {
-        DataType::Map(_, _)
-        | DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::MonthDayNano) => false,
-        DataType::List(field) => return orderable(field.data_type()),
-        DataType::Struct(fields) => {
-            return fields.iter().try_for_each(|f: &std::sync::Arc<Field>| orderable(f.data_type()));
+fn orderable(name: &str, input: &DataType) -> Result<()> {
+    match input {
+        DataType::Map(_, _) | DataType::Interval(IntervalUnit::MonthDayNano) => {
+            Err(SparkError::new("DATATYPE_MISMATCH.INVALID_ORDERING_TYPE")
+                .with("functionName", format!("`{name}`")))
         }
-        _ => true,
-    };
-    if ordered { Ok(()) } else { Err(SparkError::new("DATATYPE_MISMATCH.INVALID_ORDERING_TYPE")) }
+        DataType::List(field) => orderable(name, field.data_type()),
+        DataType::Struct(fields) => fields.iter().try_for_each(|f| orderable(name, f.data_type())),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn mismatch(index: usize, required: &str) -> SparkError {
     let ordinal = ["first", "second", "third"].get(index - 1).copied().unwrap_or("next");
     SparkError::new("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
         .with("paramIndex", ordinal)
-        .with("requiredType", format!("(\"{required}\")"))
+        .with("requiredType", required)
 }

@@ -23,6 +23,7 @@ fn query(name: &str, keys: Vec<&'static str>, slide: i64) -> Query {
     Query {
         watermark: true,
         window: WindowSpec::new(10_000_000, slide, 0),
+        fused: true,
         keys,
         aggregates: vec![sum(name, "v")],
         mode: OutputMode::Update,

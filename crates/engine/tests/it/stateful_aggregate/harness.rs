@@ -19,17 +19,21 @@ use datafusion::{
     common::{Result as DataFusionResult, tree_node::TreeNodeRecursion},
     datasource::{TableType, memory::MemorySourceConfig, provider_as_source},
     execution::{SendableRecordBatchStream, SessionState, TaskContext},
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit},
     physical_expr::EquivalenceProperties,
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, displayable,
         execution_plan::{Boundedness, EmissionType, reset_plan_states},
     },
 };
 use millstream_engine::{
     Result,
     checkpoint::storage::{FileInfo, LockGuard, Storage, StorageRef},
-    operators::{StatefulOperator, stateful_operators},
+    operators::{
+        StatefulOperator,
+        aggregate::{AggregateOptions, udaf},
+        stateful_operators,
+    },
     plan::{StatefulAggregate, TimeWindow, WATERMARK_DELAY_KEY},
     query::{BatchContext, BatchId},
     session::{runtime_env, session_config, session_state},
@@ -123,6 +127,8 @@ pub fn input_schema(watermark: bool) -> SchemaRef {
 pub struct Query {
     pub watermark: bool,
     pub window: Option<WindowSpec>,
+    /// False adds an aggregate over the window, which then cannot be fused.
+    pub fused: bool,
     /// Key columns beside the window; `t` makes an event-time key.
     pub keys: Vec<&'static str>,
     pub aggregates: Vec<Expr>,
@@ -231,7 +237,19 @@ impl Run {
             // Not first, so that the place of the window among the keys is tested too.
             keys.insert(keys.len().min(1), col("w"));
         }
-        let plan = LogicalPlanBuilder::from(plan).aggregate(keys, query.aggregates.clone()).unwrap().build().unwrap();
+        let mut aggregates = query.aggregates.clone();
+        if query.window.is_some() {
+            if query.fused {
+                // Projections and filters that leave the window alone do not hinder.
+                let columns = plan.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
+                let builder = LogicalPlanBuilder::from(plan).filter(lit(1).lt(lit(2))).unwrap();
+                plan = builder.project(columns).unwrap().build().unwrap();
+            } else {
+                let count = udaf("count", AggregateOptions::default()).unwrap();
+                aggregates.push(count.call(vec![col("w")]).alias("windows"));
+            }
+        }
+        let plan = LogicalPlanBuilder::from(plan).aggregate(keys, aggregates).unwrap().build().unwrap();
         let LogicalPlan::Aggregate(aggregate) = &plan else { panic!("{plan}") };
         let logical = StatefulAggregate::from_aggregate(aggregate, 0, query.mode).unwrap();
         assert_eq!(logical.schema(), plan.schema());
@@ -246,6 +264,8 @@ impl Run {
         session.config_mut().set_extension(Arc::new(location));
         let optimized = session.optimize(&logical).unwrap();
         let physical = session.query_planner().create_physical_plan(&optimized, &session).await.unwrap();
+        let shown = displayable(physical.as_ref()).indent(false).to_string();
+        assert_eq!(shown.contains("TimeWindowExec"), query.window.is_some() && !query.fused, "{shown}");
         let operator = stateful_operators(&physical).pop().unwrap();
         Self { plan: physical, operator, rows, session, mode: query.mode }
     }

@@ -11,7 +11,7 @@ use datafusion::{
         datatypes::{DataType, TimestampMicrosecondType},
         util::display::array_value_to_string,
     },
-    logical_expr::{Expr, col, lit},
+    logical_expr::{Expr, ExprFunctionExt, col, lit},
 };
 use millstream_engine::{
     operators::aggregate::{AggregateOptions, udaf},
@@ -39,6 +39,12 @@ fn aggregates() -> Vec<Expr> {
         call("avg", vec![col("d")], false),
         call("min", vec![col("v")], false),
         call("max", vec![col("s")], false),
+        call("first", vec![col("s")], false),
+        call("last", vec![col("v")], true),
+        call("collect_list", vec![col("v")], false),
+        call("max_by", vec![col("s"), col("v")], false),
+        call("approx_count_distinct", vec![col("i")], false),
+        call("sum", vec![col("v")], false).filter(col("i").gt(lit(0))).build().unwrap(),
     ];
     named.into_iter().enumerate().map(|(i, e)| e.alias(format!("a{i}"))).collect()
 }
@@ -47,6 +53,15 @@ fn aggregates() -> Vec<Expr> {
 fn expected(rows: &[Input]) -> Vec<String> {
     let v: Vec<i64> = rows.iter().filter_map(|r| r.v).collect();
     let d: Vec<f64> = rows.iter().filter_map(|r| r.d).map(|d| d as f64 / 1024.0).collect();
+    let filtered: Vec<i64> = rows.iter().filter(|r| r.i.is_some_and(|i| i > 0)).filter_map(|r| r.v).collect();
+    let mut best: Option<(i64, Option<String>)> = None;
+    for row in rows {
+        if let Some(v) = row.v
+            && best.as_ref().is_none_or(|(top, _)| v >= *top)
+        {
+            best = Some((v, row.s.clone()));
+        }
+    }
     vec![
         rows.len().to_string(),
         v.len().to_string(),
@@ -54,6 +69,14 @@ fn expected(rows: &[Input]) -> Vec<String> {
         show((!d.is_empty()).then(|| format!("{:?}", d.iter().sum::<f64>() / d.len() as f64))),
         show(v.iter().min()),
         show(rows.iter().filter_map(|r| r.s.clone()).max()),
+        show(rows.first().and_then(|r| r.s.clone())),
+        show(v.last()),
+        format!("[{}]", v.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        // Of equal orderings the one that arrived last.
+        show(best.and_then(|(_, s)| s)),
+        // So few distinct values are counted exactly.
+        rows.iter().filter_map(|r| r.i).collect::<BTreeSet<_>>().len().to_string(),
+        show((!filtered.is_empty()).then(|| filtered.iter().sum::<i64>())),
     ]
 }
 
@@ -118,6 +141,8 @@ enum Around {
 struct Case {
     watermark: bool,
     window: Option<WindowSpec>,
+    /// False: something looks at the window, so rows are expanded.
+    fused: bool,
     keys: Vec<&'static str>,
     mode: OutputMode,
     delay: i64,
@@ -169,8 +194,9 @@ fn case() -> impl Strategy<Value = Case> {
         1 => Just(Around::RunTwice),
         1 => Just(Around::CommitTwice),
     ];
-    (any::<bool>(), proptest::option::weighted(0.8, window()), keys, mode, 0..20_i64, 1..16_usize).prop_flat_map(
-        move |(watermark, window, keys, mode, delay, count)| {
+    let fused = proptest::bool::weighted(0.8);
+    (any::<bool>(), proptest::option::weighted(0.8, window()), keys, mode, 0..20_i64, 1..16_usize, fused).prop_flat_map(
+        move |(watermark, window, keys, mode, delay, count, fused)| {
             let batches = (0..count)
                 .map(|n| {
                     // Times move on from batch to batch; the spread makes rows late.
@@ -183,13 +209,13 @@ fn case() -> impl Strategy<Value = Case> {
                     (rows, around.clone())
                 })
                 .collect::<Vec<_>>();
-            (Just((watermark, window, keys, mode, delay)), batches)
+            (Just((watermark, window, keys, mode, delay, fused)), batches)
         },
     )
-    .prop_map(|((watermark, window, keys, mode, delay), batches)| {
+    .prop_map(|((watermark, window, keys, mode, delay, fused), batches)| {
         let event_time_key = window.is_some() || keys.contains(&"t");
         let mode = if mode == OutputMode::Append && !(watermark && event_time_key) { OutputMode::Update } else { mode };
-        Case { watermark, window, keys, mode, delay, batches }
+        Case { watermark, window, fused, keys, mode, delay, batches }
     })
 }
 
@@ -200,10 +226,12 @@ fn check(case: &Case) {
         let query = Query {
             watermark: case.watermark,
             window: case.window,
+            fused: case.fused,
             keys: case.keys.clone(),
             aggregates: aggregates(),
             mode: case.mode,
         };
+        let fused = case.fused || case.window.is_none();
         let mut reference = Reference {
             window: case.window,
             keys: case.keys.clone(),
@@ -247,21 +275,29 @@ fn check(case: &Case) {
             let outcome = reference.batch(rows, late.as_micros(), evict.as_micros());
             let mut want = rows_expected(&outcome);
             let mut have = rows_of(&out);
-            assert_sorted(&have, case);
+            if !fused {
+                // The count of windows that was added to look at the window.
+                have.iter_mut().for_each(|row| assert_eq!(row.pop().as_ref(), row.get(row.len() - 12)));
+            } else {
+                assert_sorted(&have, case);
+            }
             want.sort();
             have.sort();
             assert_eq!(have, want, "batch {n}: late {late:?} evict {evict:?}");
             let custom = |name: &str| metrics.custom_metrics.iter().find(|(n, _)| n == name).unwrap().1;
+            // Expanded rows have lost their null times before they come to the aggregate.
+            let null_time = if fused { custom("rowWindowsNullTime") } else { outcome.null_time };
+            let offered = custom("rowWindowsOffered") + null_time - custom("rowWindowsNullTime");
             let counted = Outcome {
                 emitted: outcome.emitted.clone(),
                 total: metrics.num_rows_total,
                 updated: metrics.num_rows_updated,
                 removed: metrics.num_rows_removed,
                 dropped: metrics.num_rows_dropped_by_watermark,
-                offered: custom("rowWindowsOffered"),
+                offered,
                 applied: custom("rowWindowsApplied"),
                 late: custom("rowWindowsLate"),
-                null_time: custom("rowWindowsNullTime"),
+                null_time,
             };
             assert_eq!(counted, outcome, "figures of batch {n}: late {late:?} evict {evict:?}");
             if *around == Around::RestartAfter {
