@@ -13,9 +13,11 @@ use datafusion::{
 };
 use proptest::prelude::*;
 
+mod whole_query;
+
 use super::*;
 use crate::{
-    checkpoint::{CommitMetadata, LocalStorage, OffsetSeq, OffsetSeqMetadata, storage::failing::FailingStorage},
+    checkpoint::{CommitMetadata, LocalStorage, OffsetSeq, Storage, OffsetSeqMetadata, storage::failing::FailingStorage},
     format::{FileEncoder, WriteFormat},
     time::SystemClock,
 };
