@@ -245,3 +245,18 @@ async fn an_empty_schema_is_refused() {
     let error = write(&path, SaveMode::Append).check(&LocalStorage::shared(), &empty).unwrap_err();
     assert_eq!(error.class(), "EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE");
 }
+
+#[tokio::test]
+async fn illegal_partitioning_is_refused_in_sparks_words() {
+    let (_dir, path) = folder();
+    let mut by = write(&path, SaveMode::Append);
+    for (columns, text) in [
+        (vec!["nope"], "Partition column `nope` not found in schema struct<x:bigint,p:string>."),
+        (vec!["x", "X"], "The column `x` already exists."),
+        (vec!["x", "p"], "Cannot use all columns for partition columns."),
+    ] {
+        by.partition_by = columns.into_iter().map(str::to_string).collect();
+        let error = by.check(&LocalStorage::shared(), &schema()).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}

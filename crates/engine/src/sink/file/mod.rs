@@ -31,7 +31,7 @@ pub use split_writer::{EncodedFile, SplitWriter, WriteLayout};
 
 use super::{OutputMode, Sink, StagedBatch, rows};
 use crate::{
-    Result,
+    Result, SparkError,
     checkpoint::{
         Checkpoint, StorageRef,
         storage::{blocking, read_failed, write_failed},
@@ -67,8 +67,18 @@ impl FileSinkSpec {
     /// How rows of `schema` (user's names) become files.
     ///
     /// # Errors
-    /// As [`WriteLayout::new`]: what Spark refuses when the query starts.
+    /// `_LEGACY_ERROR_TEMP_1196` (no such partition column); else as [`WriteLayout::new`]:
+    /// what Spark refuses when the query starts.
     pub fn layout(&self, schema: &SchemaRef) -> Result<WriteLayout> {
+        for column in &self.partition_by {
+            if !schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(column)) {
+                let known: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                return Err(SparkError::new("_LEGACY_ERROR_TEMP_1196")
+                    .with("columnType", "Partition")
+                    .with("columnName", column)
+                    .with("validColumnNames", known.join(", ")));
+            }
+        }
         WriteLayout::new(self.format.clone(), schema, &self.partition_by, &self.options, self.zone.clone())
     }
 }

@@ -58,7 +58,7 @@ impl WriteLayout {
     /// Column names are compared without case. `maxRecordsPerFile` is the only option read.
     ///
     /// # Errors
-    /// `PARTITION_COLUMN_NOT_FOUND_IN_SCHEMA`, `COLUMN_ALREADY_EXISTS`,
+    /// `_LEGACY_ERROR_TEMP_1155` (no such partition column), `COLUMN_ALREADY_EXISTS`,
     /// `INVALID_PARTITION_COLUMN_DATA_TYPE`, `ALL_PARTITION_COLUMNS_NOT_ALLOWED`: fix the query.
     pub fn new(
         format: WriteFormatRef,
@@ -73,11 +73,9 @@ impl WriteLayout {
         for name in partition_by {
             let index = schema.fields().iter().position(|f| f.name().eq_ignore_ascii_case(name));
             let index = index.ok_or_else(|| {
-                let fields = schema.fields().iter();
-                let fields: Vec<_> = fields.map(|f| format!("{}:{}", f.name(), simple_string(f.data_type()))).collect();
-                SparkError::new("PARTITION_COLUMN_NOT_FOUND_IN_SCHEMA")
-                    .with("column", format!("`{name}`"))
-                    .with("schema", format!("\"struct<{}>\"", fields.join(",")))
+                SparkError::new("_LEGACY_ERROR_TEMP_1155")
+                    .with("col", name)
+                    .with("schemaCatalog", simple_string(&DataType::Struct(schema.fields().clone())))
             })?;
             let data_type = schema.field(index).data_type();
             if !is_atomic(data_type) {

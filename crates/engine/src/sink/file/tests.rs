@@ -407,7 +407,7 @@ fn illegal_partitioning_is_refused_as_in_spark() {
         zone: Arc::new(chrono::Utc),
     };
     for (columns, class) in [
-        (vec!["nope"], "PARTITION_COLUMN_NOT_FOUND_IN_SCHEMA"),
+        (vec!["nope"], "_LEGACY_ERROR_TEMP_1196"),
         (vec!["x", "X"], "COLUMN_ALREADY_EXISTS"),
         (vec!["x", "p"], "ALL_PARTITION_COLUMNS_NOT_ALLOWED"),
     ] {
