@@ -189,6 +189,10 @@ impl Inner {
             Some(files) => (files, false),
             None => self.list_new()?,
         };
+        if settling && limit == ReadLimit::All {
+            // There is no next batch that would take the files held back.
+            return Ok((self.state.lock().offset, true));
+        }
         let take = match limit {
             ReadLimit::All => files.len(),
             ReadLimit::Admission => admitted(&files, &self.options),
