@@ -14,7 +14,7 @@ DATA   := .build/accelerometer-$(ROWS).csv
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python lint fmt bench compare spark-tests record clean
+.PHONY: help build demo test test-rust test-python lint fmt bench compare origin spark-tests record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: $(VENV) $(SPARK) $(PROTOC) ## the same script on ours (release build) and
 
 compare: build $(VENV) $(SPARK) ## examples/three_tasks.py on ours and on Spark 4.3; compares what both wrote (needs Java)
 	.venv/bin/python scripts/compare.py --millstream $(BIN) --spark-python .venv-spark/bin/python
+
+origin: build $(VENV) ## the script this comes from, unmodified: make origin ORIGIN=path/to/streaming.py
+	.venv/bin/python scripts/origin.py --millstream $(BIN) $(ORIGIN)
 
 spark-tests: $(VENV) $(SPARK) ## the client tests against Apache Spark itself, the referee (needs Java)
 	MILLSTREAM_SPARK_PYTHON=$(abspath .venv-spark/bin/python) .venv/bin/python -m pytest -q tests/pyspark --spark
