@@ -25,7 +25,11 @@ impl Translator<'_> {
         let resolved = match scope.resolve_one(condition) {
             Ok(resolved) if !contains_aggregate(&resolved.expr) => resolved,
             outcome => {
-                let Some(extended) = self.over_aggregation(&input, std::slice::from_ref(condition))? else {
+                let extended = match self.over_aggregation(&input, std::slice::from_ref(condition)) {
+                    Err(_) if outcome.is_err() => None,
+                    extended => extended?,
+                };
+                let Some(extended) = extended else {
                     let resolved = outcome?;
                     return Err(SparkError::new("INVALID_WHERE_CONDITION")
                         .with("condition", format!("\"{}\"", resolved.sql))

@@ -40,9 +40,10 @@ impl Translator<'_> {
             Ok(keys) if !keys.iter().any(|key| contains_aggregate(&key.expr)) => {
                 (scope.revealed(&input)?, keys)
             }
-            outcome => match self.over_aggregation(&input, &children)? {
-                Some(found) => found,
-                None => {
+            outcome => match self.over_aggregation(&input, &children) {
+                Ok(Some(found)) => found,
+                Err(error) if outcome.is_ok() => return Err(error),
+                Ok(None) | Err(_) => {
                     let keys = outcome?;
                     let sql = keys.first().map(|key| key.sql.clone()).unwrap_or_default();
                     return Err(SparkError::unsupported(format!("the aggregate function in ORDER BY {sql}")));
