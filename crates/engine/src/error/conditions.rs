@@ -122,7 +122,8 @@ conditions! {
     "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
     "CONCURRENT_QUERY" "0A000" Concurrent "Another instance of this query was just started by a concurrent session.";
     "CONCURRENT_STREAM_LOG_UPDATE" "40000" Concurrent "Concurrent update to the log. Multiple streaming jobs detected for <batchId>. Please make sure only one streaming job runs on a specific checkpoint location at a time.";
-    "CONFLICTING_PARTITION_COLUMN_NAMES" "KD009" Spark "Conflicting partition column names detected: <distinctPartColLists> For partitioned table directories, data files should only live in leaf directories. And directories at the same level should have the same partition column name. Please check the following directories for unexpected files or inconsistent partition column names: <suspiciousPaths>";
+    "CONFLICTING_DIRECTORY_STRUCTURES" "KD009" Spark "Conflicting directory structures detected.\nSuspicious paths:\n<discoveredBasePaths>\nIf provided paths are partition directories, please set \"basePath\" in the options of the data source to specify the root directory of the table.\nIf there are multiple root directories, please load them separately and then union them.";
+    "CONFLICTING_PARTITION_COLUMN_NAMES" "KD009" Spark "Conflicting partition column names detected:\n<distinctPartColLists>\nFor partitioned table directories, data files should only live in leaf directories.\nAnd directories at the same level should have the same partition column name.\nPlease check the following directories for unexpected files or inconsistent partition column names:\n<suspiciousPaths>";
     "CONNECT_INVALID_PLAN.ASSERTION_FAILURE" "56K00" Spark "The Spark Connect plan is invalid. <message>";
     "CONNECT_INVALID_PLAN.CANNOT_FIND_CACHED_LOCAL_RELATION" "56K00" Spark "The Spark Connect plan is invalid. Cannot find a cached local relation for hash: <hash>";
     "CONNECT_INVALID_PLAN.CANNOT_PARSE" "56K00" Spark "The Spark Connect plan is invalid. Cannot decompress or parse the input plan (<errorMsg>)\nThis may be caused by a corrupted compressed plan.\nTo disable plan compression, set 'spark.connect.session.planCompression.threshold' to -1.";
@@ -179,8 +180,8 @@ conditions! {
     "GROUP_BY_POS_OUT_OF_RANGE" "42805" Analysis "GROUP BY position <index> is not in select list (valid range is [1, <size>]).";
     "ILLEGAL_DAY_OF_WEEK" "22009" IllegalArgument "Illegal input for day of week: <string>.";
     "INCOMPATIBLE_COLUMN_TYPE" "42825" Analysis "<operator> can only be performed on tables with compatible column types. The <columnOrdinalNumber> column of the <tableOrdinalNumber> table is <dataType1> type which is not compatible with <dataType2> at the same column of the first table.<hint>.";
-    "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: Fail to recognize <pattern> pattern in the DateTimeFormatter. 1) You can set <config> to \"LEGACY\" to restore the behavior before Spark 3.0. 2) You can form a valid datetime pattern with the guide from '<docroot>/sql-ref-datetime-pattern.html'.";
-    "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: All week-based patterns are unsupported since Spark 3.0, detected week-based character: <c>. Please use the SQL function EXTRACT instead.";
+    "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0:\nFail to recognize <pattern> pattern in the DateTimeFormatter.\n1) You can set <config> to \"LEGACY\" to restore the behavior before Spark 3.0.\n2) You can form a valid datetime pattern with the guide from '<docroot>/sql-ref-datetime-pattern.html'.";
+    "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0:\nAll week-based patterns are unsupported since Spark 3.0, detected week-based character: <c>.\nPlease use the SQL function EXTRACT instead.";
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.PARSE_DATETIME_BY_NEW_PARSER" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: Fail to parse <datetime> in the new parser. You can set <config> to \"LEGACY\" to restore the behavior before Spark 3.0, or set to \"CORRECTED\" and treat it as an invalid datetime string.";
     "INCORRECT_END_OFFSET" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but it's <endSeconds> now.";
     "INCORRECT_RAMP_UP_RATE" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but 'rampUpTimeSeconds' is <rampUpTimeSeconds>.";
@@ -207,6 +208,7 @@ conditions! {
     "INVALID_CURSOR.POSITION_NOT_FOUND" "HY109" Spark "The cursor is invalid. The cursor position id <responseId> is not found.";
     "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER" "22007" IllegalArgument "Unrecognized datetime pattern: <pattern>. Illegal pattern character found in datetime pattern: <c>. Please provide legal character.";
     "INVALID_DATETIME_PATTERN.LENGTH" "22007" IllegalArgument "Unrecognized datetime pattern: <pattern>. Too many letters in datetime pattern: <pattern>. Please reduce pattern length.";
+    "INVALID_DATETIME_PATTERN.WITH_SUGGESTION" "22007" IllegalArgument "Unrecognized datetime pattern: <pattern>. You can form a valid datetime pattern with the guide from '<docroot>/sql-ref-datetime-pattern.html'.";
     "INVALID_DELIMITER_VALUE.EMPTY_STRING" "42602" IllegalArgument "Invalid value for delimiter. Delimiter cannot be empty string.";
     "INVALID_DELIMITER_VALUE.SINGLE_BACKSLASH" "42602" IllegalArgument "Invalid value for delimiter. Single backslash is prohibited. It has special meaning as beginning of an escape sequence. To get the backslash character, pass a string with two backslashes as the delimiter.";
     "INVALID_DELIMITER_VALUE.UNSUPPORTED_SPECIAL_CHARACTER" "42602" IllegalArgument "Invalid value for delimiter. Unsupported special character for delimiter: <str>.";
@@ -267,7 +269,7 @@ conditions! {
     "MALFORMED_CHARACTER_CODING" "22000" Analysis "Invalid value found when performing <function> with <charset>";
     "MALFORMED_CSV_RECORD" "KD000" Runtime "Malformed CSV record: <badRecord>";
     "MALFORMED_LOG_FILE" "KD002" Spark "Log file was malformed: failed to read correct log version from <text>.";
-    "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION" "22023" Spark "Malformed records are detected in record parsing: <badRecord>. Parse Mode: <failFastMode>. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'.";
+    "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION" "22023" Spark "Malformed records are detected in record parsing: <badRecord>.\nParse Mode: <failFastMode>. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'. ";
     "MISSING_AGGREGATION" "42803" Analysis "The non-aggregating expression <expression> is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use <expressionAnyValue> if you do not care which of the values within a group is returned.";
     "MISSING_GROUP_BY" "42803" Analysis "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
@@ -280,6 +282,7 @@ conditions! {
     "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION" "22003" Arithmetic "<value> cannot be represented as Decimal(<precision>, <scale>). If necessary set <config> to \"false\" to bypass this error, and return NULL instead.";
     "NUM_COLUMNS_MISMATCH" "42826" Analysis "<operator> can only be performed on inputs with the same number of columns, but the first input has <firstNumColumns> columns and the <invalidOrdinalNum> input has <invalidNumColumns> columns.";
     "OPERATION_CANCELED" "HY008" Spark "Operation has been canceled.";
+    "OPTION_VALUE_EXCEEDS_ONE_CHARACTER" "22023" IllegalArgument "The value of <paramName> cannot be more than one character, but got <actualValue>.";
     "ORDER_BY_POS_OUT_OF_RANGE" "42805" Analysis "ORDER BY position <index> is not in select list (valid range is [1, <size>]).";
     "PARSE_EMPTY_STATEMENT" "42617" Parse "Syntax error, unexpected empty statement.";
     "PARSE_SYNTAX_ERROR" "42601" Parse "Syntax error at or near <error><hint>.";
@@ -316,6 +319,7 @@ conditions! {
     "UNSUPPORTED_DATATYPE" "0A000" Parse "Unsupported data type <typeName>.";
     "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource doesn't support the column <columnName> of the type <columnType>.";
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
+    "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN" "0A000" Analysis "The feature is not supported: Queries from raw JSON/CSV/XML files are disallowed when the\nreferenced columns only include the internal corrupt record column\n(named `_corrupt_record` by default). For example:\n`spark.read.schema(schema).json(file).filter($\"_corrupt_record\".isNotNull).count()`\nand `spark.read.schema(schema).json(file).select(\"_corrupt_record\").show()`.\nInstead, you can cache or save the parsed results and then send the same query.\nFor example, `val df = spark.read.schema(schema).json(file).cache()` and then\n`df.filter($\"_corrupt_record\".isNotNull).count()`.";
     "UNSUPPORTED_GENERATOR.MULTI_GENERATOR" "42K0E" Analysis "The generator is not supported: only one generator allowed per SELECT clause but found <num>: <generators>.";
     "UNSUPPORTED_SAVE_MODE.EXISTENT_PATH" "0A000" Analysis "The save mode <saveMode> is not supported for: an existent path.";
     "USER_RAISED_EXCEPTION" "P0001" Runtime "<errorMessage>";

@@ -94,6 +94,11 @@ impl ColumnBuilder {
         Ok(Self { data_type: data_type.clone(), len: 0, nulls: None, values })
     }
 
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.len
+    }
+
     /// Counts one row whose value has been pushed to `values` as not null.
     #[inline]
     pub(crate) fn mark_valid(&mut self) {

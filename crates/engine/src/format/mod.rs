@@ -7,6 +7,7 @@ mod csv;
 pub mod date_pattern;
 pub mod datetime_text;
 mod input;
+mod json;
 pub mod number_text;
 mod options;
 mod parquet;
@@ -107,7 +108,12 @@ pub trait ReadFormat: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A missing or unreadable file; while streaming also malformed rows in `FAILFAST`.
-    fn open(&self, file: &FileRef, schema: &SchemaRef, projection: &[usize]) -> Result<SendableRecordBatchStream>;
+    fn open(
+        &self,
+        file: &FileRef,
+        schema: &SchemaRef,
+        projection: &[usize],
+    ) -> Result<SendableRecordBatchStream>;
 }
 
 /// Shared handle of a [`ReadFormat`].
@@ -122,6 +128,7 @@ pub type ReadFormatRef = Arc<dyn ReadFormat>;
 pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatRef> {
     match format.to_ascii_lowercase().as_str() {
         "csv" => Ok(Arc::new(csv::CsvReader::new(options, zone)?)),
+        "json" => Ok(Arc::new(json::JsonReader::new(options, zone)?)),
         "parquet" => Ok(Arc::new(parquet::ParquetReader::new(options)?)),
         "text" => Ok(Arc::new(text::TextReader::new(options)?)),
         other => Err(unknown(other)),
@@ -135,6 +142,7 @@ pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatR
 pub fn writer(format: &str, options: &Options, zone: Zone) -> Result<WriteFormatRef> {
     match format.to_ascii_lowercase().as_str() {
         "csv" => Ok(Arc::new(csv::CsvWriter::new(options, zone)?)),
+        "json" => Ok(Arc::new(json::JsonWriter::new(options, zone)?)),
         "parquet" => Ok(Arc::new(parquet::ParquetWriter::new(options)?)),
         "text" => Ok(Arc::new(text::TextWriter::new(options)?)),
         other => Err(unknown(other)),
@@ -143,7 +151,9 @@ pub fn writer(format: &str, options: &Options, zone: Zone) -> Result<WriteFormat
 
 fn unknown(format: &str) -> SparkError {
     match format {
-        "orc" | "avro" | "xml" | "delta" | "jdbc" => SparkError::unsupported(format!("the data source `{format}`")),
+        "orc" | "avro" | "xml" | "delta" | "jdbc" => {
+            SparkError::unsupported(format!("the data source `{format}`"))
+        }
         _ => SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", format),
     }
 }
@@ -186,3 +196,16 @@ pub(crate) fn check_corrupt_column(schema: &SchemaRef, name: &str) -> Result<()>
         _ => Ok(()),
     }
 }
+
+/// Spark refuses reads whose only column is that of corrupt records.
+pub(crate) fn check_not_only_corrupt(output: &SchemaRef, name: &str) -> Result<()> {
+    match output.fields().iter().as_slice() {
+        [field] if field.name() == name => {
+            Err(SparkError::new("UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod golden;

@@ -39,7 +39,9 @@ pub(crate) fn char_option(options: &Options, name: &str, default: u8) -> Result<
             _ if text.encode_utf16().count() == 1 => {
                 Err(SparkError::unsupported(format!("the option `{name}` with a character outside ASCII")))
             }
-            _ => Err(illegal(format!("{name} cannot be more than one character."))),
+            _ => Err(SparkError::new("OPTION_VALUE_EXCEEDS_ONE_CHARACTER")
+                .with("paramName", name)
+                .with("actualValue", text)),
         },
     }
 }
@@ -50,4 +52,18 @@ pub(crate) fn option_zone(options: &Options, session: Zone) -> Result<Zone> {
         None => Ok(session),
         Some(id) => Zone::parse(id).ok_or_else(|| illegal(format!("Unknown time-zone ID: {id}"))),
     }
+}
+
+/// Refuses a character set Spark does not know.
+pub(crate) fn check_charset(function: &str, name: &str) -> Result<()> {
+    const KNOWN: [&str; 7] = ["iso-8859-1", "us-ascii", "utf-16", "utf-16be", "utf-16le", "utf-32", "utf-8"];
+    let plain = name.to_ascii_lowercase();
+    if KNOWN.contains(&plain.as_str()) || plain == "utf8" {
+        return Ok(());
+    }
+    Err(SparkError::new("INVALID_PARAMETER_VALUE.CHARSET")
+        .with("functionName", format!("`{function}`"))
+        .with("parameter", "`charset`")
+        .with("charset", name)
+        .with("charsets", KNOWN.join(", ")))
 }

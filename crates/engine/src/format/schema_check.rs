@@ -27,8 +27,6 @@ fn holds(data_type: &DataType, nested: bool) -> bool {
         DataType::List(item) => nested && holds(item.data_type(), nested),
         DataType::Map(entries, _) => nested && holds(entries.data_type(), nested),
         DataType::Null => nested,
-        // CSV has no text for binary, JSON writes Base64.
-        DataType::Binary => nested,
         DataType::Interval(IntervalUnit::MonthDayNano) => false,
         _ => true,
     }

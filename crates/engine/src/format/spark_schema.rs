@@ -98,10 +98,14 @@ fn type_from(value: &Value) -> Option<DataType> {
     match value.get("type")?.as_str()? {
         "struct" => {
             let fields = value.get("fields")?.as_array()?.iter().map(|f| {
-                let metadata: HashMap<String, String> = f.get("metadata").and_then(Value::as_object).map_or_else(
-                    HashMap::new,
-                    |m| m.iter().map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_string))).collect(),
-                );
+                let metadata: HashMap<String, String> =
+                    f.get("metadata").and_then(Value::as_object).map_or_else(HashMap::new, |m| {
+                        m.iter()
+                            .map(|(k, v)| {
+                                (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_string))
+                            })
+                            .collect()
+                    });
                 let field = Field::new(f.get("name")?.as_str()?, type_from(f.get("type")?)?, true);
                 Some(Arc::new(field.with_metadata(metadata)))
             });
@@ -132,6 +136,9 @@ mod tests {
         let text = r#"{"type":"struct","fields":[{"name":"a","type":"integer","nullable":true,"metadata":{}},{"name":"w","type":{"type":"struct","fields":[{"name":"start","type":"timestamp","nullable":true,"metadata":{}}]},"nullable":true,"metadata":{"spark.timeWindow":true}},{"name":"l","type":{"type":"array","elementType":"decimal(10,2)","containsNull":true},"nullable":true,"metadata":{}},{"name":"m","type":{"type":"map","keyType":"string","valueType":"interval day to second","valueContainsNull":true},"nullable":true,"metadata":{}}]}"#;
         let schema = Arc::new(schema_from_json(text).unwrap());
         assert_eq!(schema_to_json(&schema), text);
-        assert_eq!(schema_from_json("{\"type\":\"struct\",\"fields\":[{\"name\":\"x\",\"type\":\"variant\"}]}"), None);
+        assert_eq!(
+            schema_from_json("{\"type\":\"struct\",\"fields\":[{\"name\":\"x\",\"type\":\"variant\"}]}"),
+            None
+        );
     }
 }

@@ -70,7 +70,12 @@ impl ReadFormat for TextReader {
         Ok(Arc::new(Schema::new(vec![Field::new("value", DataType::Utf8, true)])))
     }
 
-    fn open(&self, file: &FileRef, schema: &SchemaRef, projection: &[usize]) -> Result<SendableRecordBatchStream> {
+    fn open(
+        &self,
+        file: &FileRef,
+        schema: &SchemaRef,
+        projection: &[usize],
+    ) -> Result<SendableRecordBatchStream> {
         check_single_string(schema)?;
         let output: SchemaRef = Arc::new(schema.project(projection)?);
         let columns = output.fields().len();
@@ -100,8 +105,9 @@ fn check_single_string(schema: &SchemaRef) -> Result<()> {
             .with("format", "Text")
             .with("columnName", format!("`{}`", field.name()))
             .with("columnType", format!("\"{}\"", sql_type(field.data_type())))),
-        fields => Err(SparkError::new("_LEGACY_ERROR_TEMP_1290")
-            .with("schemaSize", fields.len().to_string())),
+        fields => {
+            Err(SparkError::new("_LEGACY_ERROR_TEMP_1290").with("schemaSize", fields.len().to_string()))
+        }
     }
 }
 
@@ -216,7 +222,11 @@ impl WriteFormat for TextWriter {
 
     fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
         check_single_string(&schema)?;
-        Ok(Box::new(Encoder { line_end: self.line_end.clone(), compression: self.compression, out: Vec::new() }))
+        Ok(Box::new(Encoder {
+            line_end: self.line_end.clone(),
+            compression: self.compression,
+            out: Vec::new(),
+        }))
     }
 }
 
@@ -228,7 +238,9 @@ struct Encoder {
 
 impl FileEncoder for Encoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(column) = batch.columns().first().and_then(|c| c.as_string_opt::<i32>()) else { return Ok(()) };
+        let Some(column) = batch.columns().first().and_then(|c| c.as_string_opt::<i32>()) else {
+            return Ok(());
+        };
         for row in 0..column.len() {
             // A null row is an empty line.
             if column.is_valid(row) {

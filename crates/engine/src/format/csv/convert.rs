@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Timestamp,
     TimestampNtz,
     Utf8,
+    Binary,
 }
 
 impl Kind {
@@ -50,6 +51,7 @@ impl Kind {
             DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Self::Timestamp,
             DataType::Timestamp(TimeUnit::Microsecond, None) => Self::TimestampNtz,
             DataType::Utf8 => Self::Utf8,
+            DataType::Binary => Self::Binary,
             DataType::Interval(IntervalUnit::YearMonth | IntervalUnit::MonthDayNano)
             | DataType::Duration(_) => {
                 return Err(SparkError::unsupported("reading intervals from CSV"));
@@ -71,7 +73,7 @@ pub(crate) fn append(
     column: &mut ColumnBuilder,
 ) -> Result<bool> {
     let done = match (kind, &mut column.values) {
-        (Kind::Utf8, Values::Bytes(..)) => {
+        (Kind::Utf8 | Kind::Binary, Values::Bytes(..)) => {
             column.push_bytes(token)?;
             return Ok(true);
         }

@@ -4,7 +4,7 @@
 //! # Invariants
 //! Lines are valid UTF-8. Between two calls all columns have the same length.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use datafusion::arrow::{
     array::{RecordBatch, RecordBatchOptions},
@@ -46,6 +46,7 @@ pub(crate) struct Decoder {
     fast: bool,
     rows: usize,
     tokens: Tokens,
+    line_break: &'static str,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +92,7 @@ impl Decoder {
             .iter()
             .map(|f| ColumnBuilder::new(f.data_type(), capacity))
             .collect::<Result<Vec<_>>>()?;
-        let check_count = corrupt.is_some() || fields.iter().all(Option::is_some);
+        let check_count = fields.iter().all(Option::is_some);
         if !check_count {
             // Fields after the last wanted one need no look.
             let wanted = fields.iter().rposition(Option::is_some).map_or(0, |p| p + 1);
@@ -114,6 +115,7 @@ impl Decoder {
             check_count,
             rows: 0,
             tokens: Tokens::default(),
+            line_break: "\n",
         })
     }
 
@@ -186,6 +188,7 @@ impl Decoder {
         };
         let text = input.get(at..next).unwrap_or_default();
         let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let text = self.as_in_file(text.strip_suffix(b"\r").unwrap_or(text));
         if tokens.len() == 0 {
             self.tokens = tokens;
             return Ok(next);
@@ -197,8 +200,21 @@ impl Decoder {
         }
         let outcome = self.tokens_to_row(&tokens);
         self.tokens = tokens;
-        self.close(outcome?, text)?;
+        self.close(outcome?, &text)?;
         Ok(next)
+    }
+
+    /// Tells what `\n` stands for in the records, where line ends were replaced.
+    pub(crate) fn set_line_break(&mut self, line_break: &'static str) {
+        self.line_break = line_break;
+    }
+
+    /// The text of a record with the line ends of its file.
+    fn as_in_file<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.line_break == "\n" || self.corrupt.is_none() || memchr(b'\n', text).is_none() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(String::from_utf8_lossy(text).replace('\n', self.line_break).into_bytes())
     }
 
     /// Whether line ends are told from the content of a multi-line file.

@@ -88,14 +88,17 @@ impl Inference<'_> {
 
     fn records(&mut self, file: &FileRef) -> Result<()> {
         let content = String::from_utf8_lossy(&file.read_all()?).into_owned().into_bytes();
-        let content = if self.options.line_end == LineEnd::Any { one_line_end(content) } else { content };
+        let content = if self.options.line_end == LineEnd::Any { one_line_end(content).0 } else { content };
         let mut tokens = Tokens::default();
         let mut at = 0;
         // Every file has its own header.
         let mut header = self.options.header;
         while at < content.len() && !self.done() {
             if self.options.comment.is_some() && content.get(at).copied() == self.options.comment {
-                at += content.get(at..).and_then(|r| memchr::memchr(b'\n', r)).map_or(content.len() - at, |p| p + 1);
+                at += content
+                    .get(at..)
+                    .and_then(|r| memchr::memchr(b'\n', r))
+                    .map_or(content.len() - at, |p| p + 1);
                 continue;
             }
             at = split(self.options, &content, at, &mut tokens)?;
@@ -138,8 +141,9 @@ impl Inference<'_> {
 }
 
 fn split(options: &CsvReadOptions, input: &[u8], at: usize, tokens: &mut Tokens) -> Result<usize> {
-    record(&options.dialect, input, at, tokens)
-        .map_err(|_| SparkError::new("MALFORMED_CSV_RECORD").with("badRecord", String::from_utf8_lossy(input)))
+    record(&options.dialect, input, at, tokens).map_err(|_| {
+        SparkError::new("MALFORMED_CSV_RECORD").with("badRecord", String::from_utf8_lossy(input))
+    })
 }
 
 /// Column names: those of the header, made unique and complete as Spark does, else `_c0`...
@@ -158,7 +162,11 @@ fn column_names(options: &CsvReadOptions, tokens: &Tokens) -> Vec<String> {
         .enumerate()
         .map(|(index, name)| match name {
             Some(name) if options.header && !name.is_empty() && name.as_bytes() != options.null_value => {
-                if repeated.contains(&name.to_lowercase()) { format!("{name}{index}") } else { name }
+                if repeated.contains(&name.to_lowercase()) {
+                    format!("{name}{index}")
+                } else {
+                    name
+                }
             }
             _ => format!("_c{index}"),
         })
@@ -225,7 +233,12 @@ fn whole_digits(token: &[u8]) -> Option<u8> {
 fn is_date(options: &CsvReadOptions, token: &[u8]) -> bool {
     match &options.values.date {
         // Inference is strict: `yyyy-MM-dd` exactly.
-        None => token.len() == 10 && token.get(4) == Some(&b'-') && token.get(7) == Some(&b'-') && parse_date(token).is_some(),
+        None => {
+            token.len() == 10
+                && token.get(4) == Some(&b'-')
+                && token.get(7) == Some(&b'-')
+                && parse_date(token).is_some()
+        }
         Some(pattern) => std::str::from_utf8(token).is_ok_and(|t| pattern.parse_date(t).is_some()),
     }
 }
@@ -233,9 +246,8 @@ fn is_date(options: &CsvReadOptions, token: &[u8]) -> bool {
 fn is_timestamp(options: &CsvReadOptions, token: &[u8]) -> bool {
     match &options.values.timestamp {
         None => convert::timestamp(token, &options.values).is_some(),
-        Some(pattern) => {
-            std::str::from_utf8(token).is_ok_and(|t| pattern.parse_timestamp(t, options.values.zone).is_some())
-        }
+        Some(pattern) => std::str::from_utf8(token)
+            .is_ok_and(|t| pattern.parse_timestamp(t, options.values.zone).is_some()),
     }
 }
 
@@ -253,7 +265,9 @@ fn compatible(options: &CsvReadOptions, a: &DataType, b: DataType) -> DataType {
         (Decimal128(p, s), Int32) => wider(10, 0, *p, *s),
         (Decimal128(p, s), Int64) => wider(20, 0, *p, *s),
         (Decimal128(p, s), Decimal128(q, t)) => wider(*p, *s, q, t),
-        (Date32, Timestamp(_, _)) | (Timestamp(_, _), Date32) if options.values.timestamp.is_none() => timestamp_type(),
+        (Date32, Timestamp(_, _)) | (Timestamp(_, _), Date32) if options.values.timestamp.is_none() => {
+            timestamp_type()
+        }
         _ => Utf8,
     }
 }

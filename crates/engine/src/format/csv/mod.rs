@@ -1,6 +1,6 @@
 //! CSV with Spark's semantics.
 
-mod convert;
+pub(crate) mod convert;
 mod decoder;
 mod infer;
 mod options;
@@ -8,7 +8,7 @@ mod reader;
 mod tokenizer;
 mod writer;
 
-pub(crate) use options::line_separator;
+pub(crate) use options::{DEFAULT_TIMESTAMP_FORMAT, ValueOptions, line_separator};
 pub(crate) use reader::CsvReader;
 pub(crate) use writer::CsvWriter;
 

@@ -8,10 +8,13 @@ use crate::{
         compression::Compression,
         date_pattern::DatePattern,
         input::LineEnd,
-        options::{bool_option, char_option, illegal, int_option, option_zone},
+        options::{bool_option, char_option, check_charset, illegal, int_option, option_zone},
     },
     time::Zone,
 };
+
+/// How timestamps are written unless told otherwise. Offsets of old times have seconds.
+pub(crate) const DEFAULT_TIMESTAMP_FORMAT: &str = "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXXXX]";
 
 /// How CSV files are read.
 #[derive(Debug, Clone)]
@@ -76,6 +79,7 @@ impl CsvReadOptions {
     pub(crate) fn new(options: &Options, zone: Zone) -> Result<Self> {
         let (quote, escape, escape_escape) = quoting(options)?;
         let encoding = options.get("encoding").or(options.get("charset")).unwrap_or("UTF-8");
+        check_charset("CSVOptions", encoding)?;
         if !["utf-8", "utf8", "us-ascii", "ascii"].contains(&encoding.to_ascii_lowercase().as_str()) {
             return Err(SparkError::unsupported(format!("reading CSV in the encoding {encoding}")));
         }
@@ -156,6 +160,7 @@ impl CsvWriteOptions {
         let pattern =
             |name: &str, default: &str| DatePattern::formatter(options.get(name).unwrap_or(default));
         let encoding = options.get("encoding").or(options.get("charset")).unwrap_or("UTF-8");
+        check_charset("CSVOptions", encoding)?;
         if !["utf-8", "utf8"].contains(&encoding.to_ascii_lowercase().as_str()) {
             return Err(SparkError::unsupported(format!("writing CSV in the encoding {encoding}")));
         }
@@ -164,7 +169,8 @@ impl CsvWriteOptions {
             quote,
             escape,
             escape_escape,
-            comment: comment(options)?,
+            // The writer quotes a leading `#` even where no comment character is set.
+            comment: Some(comment(options)?.unwrap_or(b'#')),
             header: bool_option(options, "header", false)?,
             quote_all: bool_option(options, "quoteAll", false)?,
             escape_quotes: bool_option(options, "escapeQuotes", true)?,
@@ -174,7 +180,7 @@ impl CsvWriteOptions {
             empty_value: options.get("emptyValue").unwrap_or("\"\"").to_string(),
             line_end: options.get("lineSep").map(line_separator).transpose()?.unwrap_or("\n").to_string(),
             date: pattern("dateFormat", "yyyy-MM-dd")?,
-            timestamp: pattern("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]")?,
+            timestamp: pattern("timestampFormat", DEFAULT_TIMESTAMP_FORMAT)?,
             timestamp_ntz: pattern("timestampNTZFormat", "yyyy-MM-dd'T'HH:mm:ss[.SSS]")?,
             zone: option_zone(options, zone)?,
             compression: Compression::of(options)?,

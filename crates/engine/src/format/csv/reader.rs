@@ -17,6 +17,7 @@ use crate::{
     format::{
         Options, ReadFormat,
         batches::batch_stream,
+        check_not_only_corrupt,
         input::{FileRef, LineBlocks, LineEnd, file_uri},
         schema_check::check_columns,
     },
@@ -61,6 +62,7 @@ impl ReadFormat for CsvReader {
         projection: &[usize],
     ) -> Result<SendableRecordBatchStream> {
         let output: SchemaRef = Arc::new(schema.project(projection)?);
+        check_not_only_corrupt(&output, &self.options.corrupt_column)?;
         // A guess of 8 bytes a field keeps small files from reserving room for large ones.
         let bytes = file.range.as_ref().map_or(file.size, |r| r.end - r.start);
         let capacity = usize::try_from(bytes).unwrap_or(usize::MAX) / (8 * schema.fields().len().max(1)) + 16;
@@ -184,7 +186,9 @@ impl Records {
                 Ok(text) => text.into_bytes(),
                 Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned().into_bytes(),
             };
-            let content = if self.decoder.detects_line_end() { one_line_end(content) } else { content };
+            let (content, line_break) =
+                if self.decoder.detects_line_end() { one_line_end(content) } else { (content, "\n") };
+            self.decoder.set_line_break(line_break);
             let mut at = self.decoder.skip_comments(&content, 0);
             if self.decoder.has_header() {
                 at = self.decoder.header_record(&content, at, &file_uri(&self.file.path), &self.schema)?;
@@ -224,11 +228,11 @@ impl Iterator for Records {
 }
 
 /// Spark detects the line end by its first occurrence and turns it into `\n` everywhere,
-/// inside quotes too.
-pub(super) fn one_line_end(content: Vec<u8>) -> Vec<u8> {
-    let Some(first) = memchr::memchr2(b'\n', b'\r', &content) else { return content };
+/// inside quotes too. Returns what it was.
+pub(super) fn one_line_end(content: Vec<u8>) -> (Vec<u8>, &'static str) {
+    let Some(first) = memchr::memchr2(b'\n', b'\r', &content) else { return (content, "\n") };
     if content.get(first) == Some(&b'\n') {
-        return content;
+        return (content, "\n");
     }
     let crlf = content.get(first + 1) == Some(&b'\n');
     let mut out = Vec::with_capacity(content.len());
@@ -243,5 +247,5 @@ pub(super) fn one_line_end(content: Vec<u8>) -> Vec<u8> {
             other => out.push(other),
         }
     }
-    out
+    (out, if crlf { "\r\n" } else { "\r" })
 }

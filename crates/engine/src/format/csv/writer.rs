@@ -151,7 +151,12 @@ fn cell<'a>(array: &'a dyn Array, options: &'a CsvWriteOptions) -> Result<Cell<'
             Box::new(move |row, out| options.timestamp_ntz.format_timestamp_ntz(micros.value(row), out))
         }
         _ => {
-            let writer = value_text::writer(array, &Utc, TextStyle::Cast { ansi: false })?;
+            let style = match array.data_type() {
+                // `[68 69]`
+                DataType::Binary => TextStyle::Pretty,
+                _ => TextStyle::Cast { ansi: false },
+            };
+            let writer = value_text::writer(array, &Utc, style)?;
             Box::new(move |row, out| {
                 writer(row, out);
                 Ok(())
@@ -170,8 +175,8 @@ fn field(options: &CsvWriteOptions, index: usize, value: Option<&str>, out: &mut
     let before = out.len();
     append(options, index, text, substitute, options.quote_all, out);
     if out.len() == before && !substitute {
-        // Nothing but blanks: written as an empty value, whose own quotes are then escaped.
-        append(options, index, &options.empty_value, false, false, out);
+        // Nothing but blanks: written as an empty value.
+        append(options, index, &options.empty_value, true, options.quote_all, out);
     }
 }
 

@@ -131,7 +131,15 @@ impl DatePattern {
         &self.items
     }
 
+    /// Where Spark 2's formatter took a pattern that is refused now, Spark says so.
     fn compile(pattern: &str, parsing: bool) -> Result<Self> {
+        Self::compile_strict(pattern, parsing).map_err(|e| {
+            let unsupported = e.class() == "UNSUPPORTED_FEATURE.MILLSTREAM";
+            if unsupported || !was_accepted(pattern) { e } else { unrecognized(pattern) }
+        })
+    }
+
+    fn compile_strict(pattern: &str, parsing: bool) -> Result<Self> {
         check_letters(pattern, parsing)?;
         let era = unquoted(pattern).any(|c| c == 'G');
         let mut compiler = Compiler { pattern, era, stack: vec![Vec::new()] };
@@ -146,7 +154,7 @@ impl DatePattern {
                     let mut text = String::new();
                     loop {
                         match chars.next() {
-                            None => return Err(unrecognized(pattern)),
+                            None => return Err(bad_pattern(pattern)),
                             Some('\'') if chars.next_if_eq(&'\'').is_some() => text.push('\''),
                             Some('\'') => break,
                             Some(other) => text.push(other),
@@ -156,13 +164,13 @@ impl DatePattern {
                 }
                 '[' => compiler.stack.push(Vec::new()),
                 ']' => {
-                    let Some(items) = compiler.stack.pop() else { return Err(unrecognized(pattern)) };
+                    let Some(items) = compiler.stack.pop() else { return Err(bad_pattern(pattern)) };
                     match compiler.stack.last_mut() {
                         Some(outer) => outer.push(Item::Optional(items)),
-                        None => return Err(unrecognized(pattern)),
+                        None => return Err(bad_pattern(pattern)),
                     }
                 }
-                '{' | '}' | '#' => return Err(unrecognized(pattern)),
+                '{' | '}' | '#' => return Err(bad_pattern(pattern)),
                 c if c.is_ascii_alphabetic() => {
                     let mut count = 1;
                     while chars.next_if_eq(&c).is_some() {
@@ -211,12 +219,12 @@ impl Compiler<'_> {
         let plain = |field| match count {
             1 => Ok(number(field, 1, 19, Sign::Normal)),
             2 => Ok(number(field, 2, 2, Sign::Never)),
-            _ => Err(unrecognized(self.pattern)),
+            _ => Err(bad_pattern(self.pattern)),
         };
         let text = |field, short: usize| match count {
             n if n <= short => Ok(Item::Text { field, full: false }),
             4 => Ok(Item::Text { field, full: true }),
-            _ => Err(unrecognized(self.pattern)),
+            _ => Err(bad_pattern(self.pattern)),
         };
         let offset =
             |colon, minutes, seconds, zero| Ok(Item::Offset(Offset { colon, minutes, seconds, zero }));
@@ -242,7 +250,7 @@ impl Compiler<'_> {
             'D' => match count {
                 1 => Ok(number(Field::DayOfYear, 1, 19, Sign::Normal)),
                 2 | 3 => Ok(number(Field::DayOfYear, count, 3, Sign::Never)),
-                _ => Err(unrecognized(self.pattern)),
+                _ => Err(bad_pattern(self.pattern)),
             },
             'E' => text(Field::DayOfWeek, 3),
             'F' if count == 1 => plain(Field::WeekdayInMonth),
@@ -267,7 +275,7 @@ impl Compiler<'_> {
                 3 => offset(true, Minutes::Always, false, "Z"),
                 4 => offset(false, Minutes::Always, true, "Z"),
                 5 => offset(true, Minutes::Always, true, "Z"),
-                _ => Err(unrecognized(self.pattern)),
+                _ => Err(bad_pattern(self.pattern)),
             },
             'x' => match count {
                 1 => offset(false, Minutes::WhenNotZero, false, "+00"),
@@ -275,14 +283,14 @@ impl Compiler<'_> {
                 3 => offset(true, Minutes::Always, false, "+00:00"),
                 4 => offset(false, Minutes::Always, true, "+0000"),
                 5 => offset(true, Minutes::Always, true, "+00:00"),
-                _ => Err(unrecognized(self.pattern)),
+                _ => Err(bad_pattern(self.pattern)),
             },
             'Z' => match count {
                 1..=3 => offset(false, Minutes::Always, false, "+0000"),
                 5 => offset(true, Minutes::Always, true, "Z"),
-                _ => Err(unrecognized(self.pattern)),
+                _ => Err(bad_pattern(self.pattern)),
             },
-            _ => Err(unrecognized(self.pattern)),
+            _ => Err(bad_pattern(self.pattern)),
         }
     }
 }
@@ -317,11 +325,11 @@ fn unquoted(pattern: &str) -> impl Iterator<Item = char> + '_ {
 
 fn check_letters(pattern: &str, parsing: bool) -> Result<()> {
     for part in pattern.split('\'').step_by(2) {
-        if let Some(c) = part.chars().find(|c| "YWwu".contains(*c)) {
+        if let Some(c) = part.chars().find(|c| "YWwuec".contains(*c)) {
             return Err(SparkError::new("INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN")
                 .with("c", c.to_string()));
         }
-        if let Some(c) = part.chars().find(|c| "ABcenNp".contains(*c) || parsing && "EFqQ".contains(*c)) {
+        if let Some(c) = part.chars().find(|c| "ABnNp".contains(*c) || parsing && "EFqQ".contains(*c)) {
             return Err(SparkError::new("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER")
                 .with("c", c.to_string())
                 .with("pattern", pattern));
@@ -336,11 +344,23 @@ fn check_letters(pattern: &str, parsing: bool) -> Result<()> {
     Ok(())
 }
 
+/// Whether `java.text.SimpleDateFormat` takes the pattern.
+fn was_accepted(pattern: &str) -> bool {
+    let balanced = pattern.matches('\'').count() % 2 == 0;
+    balanced && unquoted(pattern).all(|c| !c.is_ascii_alphabetic() || "GyYMLwWDdFEuaHkKhmsSzZX".contains(c))
+}
+
+fn bad_pattern(pattern: &str) -> SparkError {
+    SparkError::new("INVALID_DATETIME_PATTERN.WITH_SUGGESTION").with("pattern", pattern).with("docroot", DOCS)
+}
+
+const DOCS: &str = "https://spark.apache.org/docs/latest";
+
 fn unrecognized(pattern: &str) -> SparkError {
     SparkError::new("INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION")
         .with("pattern", format!("'{pattern}'"))
         .with("config", "\"spark.sql.legacy.timeParserPolicy\"")
-        .with("docroot", "https://spark.apache.org/docs/latest")
+        .with("docroot", DOCS)
 }
 
 pub(super) const MONTHS: [&str; 12] = [

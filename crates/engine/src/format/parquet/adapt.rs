@@ -6,8 +6,8 @@ use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, PrimitiveArray},
     compute::{CastOptions, cast_with_options},
     datatypes::{
-        DataType, DurationMicrosecondType, Field, Fields, Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType,
-        TimeUnit,
+        DataType, DurationMicrosecondType, Field, Fields, Int32Type, Int64Type, IntervalUnit,
+        IntervalYearMonthType, TimeUnit,
     },
 };
 
@@ -47,8 +47,7 @@ pub(super) fn spark_type(data_type: &DataType) -> Result<DataType> {
             DataType::Map(Arc::new(entries), false)
         }
         DataType::Struct(fields) => {
-            let parts =
-                fields.iter().map(|f| named(f.name(), f)).collect::<Result<Vec<_>>>()?;
+            let parts = fields.iter().map(|f| named(f.name(), f)).collect::<Result<Vec<_>>>()?;
             DataType::Struct(Fields::from(parts))
         }
         DataType::Time32(_) | DataType::Time64(_) => {
@@ -79,11 +78,13 @@ pub(super) fn adapt(array: &ArrayRef, field: &Field, file: &str) -> Result<Array
     match to {
         // Spark stores these intervals as plain integers.
         DataType::Interval(IntervalUnit::YearMonth) if *from == DataType::Int32 => {
-            let values: PrimitiveArray<IntervalYearMonthType> = array.as_primitive::<Int32Type>().reinterpret_cast();
+            let values: PrimitiveArray<IntervalYearMonthType> =
+                array.as_primitive::<Int32Type>().reinterpret_cast();
             return Ok(Arc::new(values));
         }
         DataType::Duration(TimeUnit::Microsecond) if *from == DataType::Int64 => {
-            let values: PrimitiveArray<DurationMicrosecondType> = array.as_primitive::<Int64Type>().reinterpret_cast();
+            let values: PrimitiveArray<DurationMicrosecondType> =
+                array.as_primitive::<Int64Type>().reinterpret_cast();
             return Ok(Arc::new(values));
         }
         _ => {}
@@ -112,7 +113,8 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 /// Whether Spark reads a file's `from` as `to` without loss.
 fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Binary, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, List, Map, Struct, Timestamp, Utf8,
+        Binary, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, List, Map, Struct,
+        Timestamp, Utf8,
     };
     match (from, to) {
         (List(a), List(b)) => widens(a.data_type(), b.data_type()),
@@ -129,7 +131,9 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         | (Utf8, Binary) => true,
         (Int8 | Int16 | Int32, Decimal128(p, s)) => i32::from(*p) - i32::from(*s) >= 10,
         (Int64, Decimal128(p, s)) => i32::from(*p) - i32::from(*s) >= 20,
-        (Decimal128(p, s), Decimal128(q, t)) => t >= s && i32::from(*q) - i32::from(*t) >= i32::from(*p) - i32::from(*s),
+        (Decimal128(p, s), Decimal128(q, t)) => {
+            t >= s && i32::from(*q) - i32::from(*t) >= i32::from(*p) - i32::from(*s)
+        }
         (from, to) => spark_type(from).is_ok_and(|t| t == *to || (t != *from && widens(&t, to))),
     }
 }

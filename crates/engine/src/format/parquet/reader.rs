@@ -10,7 +10,10 @@ use datafusion::{
     execution::SendableRecordBatchStream,
     parquet::arrow::{
         ProjectionMask,
-        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+        arrow_reader::{
+            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+            ParquetRecordBatchReaderBuilder,
+        },
     },
 };
 
@@ -21,7 +24,11 @@ use super::{
 use crate::{
     Result, SparkError,
     format::{
-        Options, ReadFormat, batches::batch_stream, bool_option, input::{FileRef, file_uri}, schema_check::sql_type,
+        Options, ReadFormat,
+        batches::batch_stream,
+        bool_option,
+        input::{FileRef, file_uri},
+        schema_check::sql_type,
         spark_schema::schema_from_json,
     },
 };
@@ -39,7 +46,9 @@ impl ParquetReader {
     pub(crate) fn new(options: &Options) -> Result<Self> {
         for name in ["datetimeRebaseMode", "int96RebaseMode"] {
             if let Some(mode) = options.get(name).filter(|m| m.eq_ignore_ascii_case("LEGACY")) {
-                return Err(SparkError::unsupported(format!("the Parquet option `{name}` with the value {mode}")));
+                return Err(SparkError::unsupported(format!(
+                    "the Parquet option `{name}` with the value {mode}"
+                )));
             }
         }
         Ok(Self { merge_schema: bool_option(options, "mergeSchema", false)? })
@@ -55,7 +64,9 @@ fn metadata(file: &FileRef) -> Result<(File, ArrowReaderMetadata)> {
     })?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::load(&handle, options).map_err(|e| {
-        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER").with("path", file_uri(&file.path)).caused_by(e)
+        SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER")
+            .with("path", file_uri(&file.path))
+            .caused_by(e)
     })?;
     Ok((handle, metadata))
 }
@@ -63,7 +74,8 @@ fn metadata(file: &FileRef) -> Result<(File, ArrowReaderMetadata)> {
 fn schema_of(file: &FileRef) -> Result<Schema> {
     let (_, metadata) = metadata(file)?;
     let keys = metadata.metadata().file_metadata().key_value_metadata();
-    let spark = keys.and_then(|k| k.iter().find(|kv| kv.key == ROW_METADATA)).and_then(|kv| kv.value.as_deref());
+    let spark =
+        keys.and_then(|k| k.iter().find(|kv| kv.key == ROW_METADATA)).and_then(|kv| kv.value.as_deref());
     if let Some(schema) = spark.and_then(schema_from_json) {
         return Ok(schema);
     }
@@ -114,7 +126,12 @@ impl ReadFormat for ParquetReader {
         Ok(Arc::new(schema))
     }
 
-    fn open(&self, file: &FileRef, schema: &SchemaRef, projection: &[usize]) -> Result<SendableRecordBatchStream> {
+    fn open(
+        &self,
+        file: &FileRef,
+        schema: &SchemaRef,
+        projection: &[usize],
+    ) -> Result<SendableRecordBatchStream> {
         let output: SchemaRef = Arc::new(schema.project(projection)?);
         let (handle, metadata) = metadata(file)?;
         // Position in the file of each wanted column; the exact name wins.
@@ -124,8 +141,7 @@ impl ReadFormat for ParquetReader {
             exact.or_else(|| own.iter().position(|f| f.name().eq_ignore_ascii_case(name)))
         };
         let wanted: Vec<Option<usize>> = output.fields().iter().map(|f| position(f.name())).collect();
-        let mask =
-            ProjectionMask::roots(metadata.parquet_schema(), wanted.iter().copied().flatten());
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.iter().copied().flatten());
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
             .with_batch_size(BATCH_ROWS)
             .with_projection(mask)

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::{
-    array::{ArrayRef, DurationMicrosecondArray, Int32Array, IntervalYearMonthArray, RecordBatch, StringArray, TimestampMicrosecondArray},
+    array::{
+        ArrayRef, DurationMicrosecondArray, Int32Array, IntervalYearMonthArray, RecordBatch, StringArray,
+        TimestampMicrosecondArray,
+    },
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use futures::TryStreamExt;
@@ -34,13 +37,15 @@ async fn types_and_metadata_survive_and_columns_are_found_by_name() {
         ("ym", Arc::new(IntervalYearMonthArray::from(vec![14, -1]))),
         ("dt", Arc::new(DurationMicrosecondArray::from(vec![7, 8]))),
     ];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
     for codec in ["snappy", "gzip", "zstd", "none"] {
         let (_dir, file) = written(&batch, &[("compression", codec)]);
         let reader = ParquetReader::new(&Options::default()).unwrap();
         let schema = reader.infer_schema(std::slice::from_ref(&file)).unwrap();
         assert_eq!(schema, batch.schema(), "{codec}");
-        let rows: Vec<_> = reader.open(&file, &schema, &[0, 1, 2, 3, 4]).unwrap().try_collect().await.unwrap();
+        let rows: Vec<_> =
+            reader.open(&file, &schema, &[0, 1, 2, 3, 4]).unwrap().try_collect().await.unwrap();
         assert_eq!(rows, [batch.clone()], "{codec}");
 
         let wanted: SchemaRef = Arc::new(Schema::new(vec![

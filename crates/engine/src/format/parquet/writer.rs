@@ -6,8 +6,8 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch},
         datatypes::{
-            DataType, DurationMicrosecondType, Field, Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType, Schema,
-            SchemaRef,
+            DataType, DurationMicrosecondType, Field, Int32Type, Int64Type, IntervalUnit,
+            IntervalYearMonthType, Schema, SchemaRef,
         },
     },
     parquet::{
@@ -41,11 +41,16 @@ impl ParquetWriter {
             "zstd" => (Compression::ZSTD(ZstdLevel::default()), "zstd.parquet"),
             "lz4_raw" => (Compression::LZ4_RAW, "lz4raw.parquet"),
             "brotli" => (Compression::BROTLI(Default::default()), "br.parquet"),
-            "lz4" => return Err(SparkError::unsupported("the Parquet codec lz4 (Hadoop's framing; use lz4_raw)")),
+            "lz4" => {
+                return Err(SparkError::unsupported("the Parquet codec lz4 (Hadoop's framing; use lz4_raw)"));
+            }
             other => {
                 return Err(SparkError::new("CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION")
                     .with("codecName", other)
-                    .with("availableCodecs", "brotli, uncompressed, lzo, snappy, lz4_raw, none, zstd, lz4, gzip"));
+                    .with(
+                        "availableCodecs",
+                        "brotli, uncompressed, lzo, snappy, lz4_raw, none, zstd, lz4, gzip",
+                    ));
             }
         };
         Ok(Self { compression, extension })
@@ -77,7 +82,8 @@ impl WriteFormat for ParquetWriter {
             // Spark's names inside lists and maps.
             .set_coerce_types(true)
             .build();
-        let stored: SchemaRef = Arc::new(Schema::new(schema.fields().iter().map(stored_field).collect::<Vec<_>>()));
+        let stored: SchemaRef =
+            Arc::new(Schema::new(schema.fields().iter().map(stored_field).collect::<Vec<_>>()));
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&stored), options)
             .map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))?;
@@ -90,7 +96,9 @@ fn writable(data_type: &DataType, nested: bool) -> bool {
         DataType::Null | DataType::Interval(IntervalUnit::MonthDayNano) => false,
         // Stored as integers, which is only done at the top level.
         DataType::Interval(_) | DataType::Duration(_) => !nested,
-        DataType::Struct(fields) => !fields.is_empty() && fields.iter().all(|f| writable(f.data_type(), true)),
+        DataType::Struct(fields) => {
+            !fields.is_empty() && fields.iter().all(|f| writable(f.data_type(), true))
+        }
         DataType::List(item) => writable(item.data_type(), true),
         DataType::Map(entries, _) => writable(entries.data_type(), true),
         _ => true,

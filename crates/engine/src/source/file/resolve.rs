@@ -1,11 +1,11 @@
 //! From `read.format(..).schema(..).option(..).load(paths)` to a table or a stream schema.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::{
-    listing::{FileListing, ListedFile, list_files, path_not_found},
+    listing::{FileListing, ListedFile, is_hidden, list_files, path_not_found},
     partition_types::partition_columns,
     table::FileTable,
 };
@@ -37,6 +37,9 @@ pub fn resolve(
     let listing = FileListing::new(paths, options, zone)?;
     let roots = listing.roots(true)?;
     let mut files = list_files(&listing, &roots, &|_| false)?;
+    if files.iter().any(|f| !f.partitions.is_empty()) {
+        check_structure(&roots)?;
+    }
     files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
     files.dedup_by(|a, b| a.file.path == b.file.path);
     let schema = table_schema(&reader, &mut files, user_schema.as_ref(), zone)?;
@@ -91,17 +94,44 @@ fn table_schema(
             let inferred = reader.infer_schema(&refs)?;
             // A column that is in the files as well keeps its place there.
             let own = inferred.fields().iter();
-            fields.extend(own.map(|f| is_partition(f.name()).map_or_else(|| nullable(f), |p| Arc::new(p.clone()))));
+            fields.extend(
+                own.map(|f| is_partition(f.name()).map_or_else(|| nullable(f), |p| Arc::new(p.clone()))),
+            );
         }
     }
     let mut schema = Schema::new(fields);
-    let rest = partitions.iter().filter(|p| schema.fields().iter().all(|f| !f.name().eq_ignore_ascii_case(p.name())));
+    let rest = partitions
+        .iter()
+        .filter(|p| schema.fields().iter().all(|f| !f.name().eq_ignore_ascii_case(p.name())));
     let all: Vec<Arc<Field>> =
         schema.fields().iter().cloned().chain(rest.map(|p| Arc::new(p.clone()))).collect();
     schema.fields = Fields::from(all);
     let schema = Arc::new(schema);
     reader.check_schema(&schema)?;
     Ok(schema)
+}
+
+/// Refuses data files in ordinary directories beside partition directories.
+fn check_structure(roots: &[PathBuf]) -> Result<()> {
+    for root in roots {
+        let Ok(entries) = std::fs::read_dir(root) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let plain = path.is_dir() && !name.contains('=') && !is_hidden(&name);
+            let has_files = || {
+                let files = std::fs::read_dir(&path).into_iter().flatten().flatten();
+                files.into_iter().any(|f| f.path().is_file() && !is_hidden(&f.file_name().to_string_lossy()))
+            };
+            if plain && has_files() {
+                let paths = format!("\n\n\tfile:{}\n\tfile:{}\n", root.display(), path.display());
+                return Err(
+                    SparkError::new("CONFLICTING_DIRECTORY_STRUCTURES").with("discoveredBasePaths", paths)
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Files may always lack a value: every field, also nested, is nullable.
