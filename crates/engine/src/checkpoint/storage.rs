@@ -162,7 +162,8 @@ impl Storage for LocalStorage {
     fn info(&self, path: &Path) -> io::Result<Option<FileInfo>> {
         match fs::metadata(path) {
             Ok(meta) => Ok(Some(file_info(path, &meta))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            // `NotADirectory`: a part of the path is a plain file.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(e) => at(path, Err(e)),
         }
     }
@@ -407,5 +408,6 @@ mod tests {
         File::create(dir.path().join("file")).unwrap();
         LocalStorage.delete_empty_dir(dir.path()).unwrap();
         assert_eq!(names(dir.path()), ["file"]);
+        assert_eq!(LocalStorage.info(&dir.path().join("file/below")).unwrap(), None);
     }
 }

@@ -19,7 +19,8 @@ use super::*;
 use crate::{
     checkpoint::{CommitMetadata, LocalStorage, OffsetSeq, Storage, OffsetSeqMetadata, storage::failing::FailingStorage},
     format::{FileEncoder, WriteFormat},
-    time::SystemClock,
+    source::file::{FileListing, ListedFile, list_files},
+    time::{SystemClock, Zone},
 };
 
 /// A line a row: the first column.
@@ -330,6 +331,33 @@ async fn directories_are_named_by_value_and_empty_batches_only_logged() {
     let file = fs::read_dir(query.output().join("p=k1")).unwrap().next().unwrap().unwrap();
     assert!(file.file_name().to_string_lossy().ends_with(".c000.txt"));
     assert_eq!(fs::read_to_string(query.output().join(METADATA_DIR).join("2")).unwrap(), "v1");
+}
+
+#[tokio::test]
+async fn readers_of_the_folder_follow_the_log() {
+    let root = folder();
+    let query = Query::new(root.path(), 1, true);
+    query.run(LocalStorage::shared(), 0, 2).await.unwrap();
+    let output = query.output();
+    LocalStorage.write_atomic(&output.join("p=k1/part-00009-orphan.txt"), b"1\n").unwrap();
+    let list = |paths: &[PathBuf]| {
+        let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+        let listing = FileListing::new(&paths, &Options::default(), Zone::UTC).unwrap();
+        let roots = listing.roots(true).unwrap();
+        list_files(&listing, &roots, &|_| false).unwrap()
+    };
+    let logged = list(&[output.clone()]);
+    let mut partitions: Vec<_> = logged.iter().map(|f| f.partitions.clone()).collect();
+    partitions.sort();
+    partitions.dedup();
+    let value = |v: &str| vec![("p".to_string(), Some(v.to_string()))];
+    assert_eq!(partitions, [vec![("p".to_string(), None)], value("k1"), value("k2")]);
+    assert!(logged.iter().all(|f| f.file.path.exists() && f.file.size > 0));
+    // Below the folder, or with several paths, every file counts, as in Spark.
+    let orphan = |files: &[ListedFile]| files.iter().any(|f| f.file.path.ends_with("part-00009-orphan.txt"));
+    assert!(!orphan(&logged));
+    assert!(orphan(&list(&[output.join("p=k1")])));
+    assert!(orphan(&list(&[output.join("p=k1"), output.join("p=k2")])));
 }
 
 #[tokio::test]

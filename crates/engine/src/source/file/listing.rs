@@ -15,8 +15,9 @@ use regex::Regex;
 use super::glob::{expand, is_glob, name_matcher};
 use crate::{
     Result, SparkError,
-    checkpoint::from_uri,
+    checkpoint::{LocalStorage, from_uri},
     format::{FileRef, Options},
+    sink::file::{SinkFileStatus, read_sink_log},
     time::Millis,
 };
 
@@ -130,7 +131,8 @@ fn local(path: &str) -> Result<String> {
     }
 }
 
-/// Lists the files under `roots`, unsorted. Files for which `skip` holds are left out
+/// Lists the files under `roots`, unsorted. A single plain path that a streaming query
+/// writes to has the files of that query's log, as in Spark. Files for which `skip` holds are left out
 /// without looking at them closer. Directories that vanish meanwhile are passed over.
 ///
 /// # Errors
@@ -140,6 +142,13 @@ pub fn list_files(
     roots: &[PathBuf],
     skip: &dyn Fn(&Path) -> bool,
 ) -> Result<Vec<ListedFile>> {
+    if let [path] = listing.paths.as_slice()
+        && !listing.is_glob(path)
+        && let [root] = roots
+        && let Some(files) = read_sink_log(&LocalStorage::shared(), root)?
+    {
+        return logged(listing, root, &files, skip);
+    }
     let mut out = Vec::new();
     for root in roots {
         let base = listing.base_of(root);
@@ -153,6 +162,32 @@ pub fn list_files(
             let partitions =
                 if listing.base.is_some() { partitions_between(&base, parent) } else { Vec::new() };
             add(listing, root, &metadata, &partitions, skip, &mut out);
+        }
+    }
+    Ok(out)
+}
+
+/// The files of a streaming query's output: those in its log, whatever else lies there.
+fn logged(
+    listing: &FileListing,
+    root: &Path,
+    files: &[SinkFileStatus],
+    skip: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<ListedFile>> {
+    let base = listing.base_of(root);
+    let mut out = Vec::with_capacity(files.len());
+    for file in files {
+        let path = file.local_path();
+        let path = path.ok_or_else(|| SparkError::unsupported(format!("the file system of {}", file.path)))?;
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let modified = Millis(file.modification_time);
+        if listing.admits(name, modified) && !skip(&path) {
+            let partitions = match path.parent() {
+                Some(parent) if !listing.recursive => partitions_between(&base, parent),
+                _ => Vec::new(),
+            };
+            let size = u64::try_from(file.size).unwrap_or(0);
+            out.push(ListedFile { file: FileRef::whole(&path, size, modified), partitions });
         }
     }
     Ok(out)
@@ -276,7 +311,7 @@ mod tests {
             ".c.csv",
             "sub/d.csv",
             "k=1%2F/l=__HIVE_DEFAULT_PARTITION__/e.csv",
-            "_spark_metadata/0",
+            "_metadata/0",
         ] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
