@@ -60,7 +60,7 @@ def test_progress_has_every_field(stream):
     assert source["description"].startswith("FileStreamSource[file:/")
     assert json.loads(source["startOffset"]) is None and json.loads(source["endOffset"]) == {"logOffset": 0}
     assert source["numInputRows"] == 2 and source["processedRowsPerSecond"] > 0
-    assert progress["sink"] == {"description": "MemorySink", "numOutputRows": 2}
+    assert progress["sink"] == {"description": "MemorySink", "numOutputRows": 2, "metrics": {}}
     query.stop()
     assert query.lastProgress["batchId"] >= 0
 
