@@ -106,6 +106,8 @@ def connect(url: str) -> SparkSession:
     """A new session of its own at `url`, whose client does not wait ten minutes for a server that was killed."""
     session = SparkSession.builder.remote(url).create()
     session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=200, jitter=0)])
+    # Functions ask the active session for settings: never one whose server is gone.
+    SparkSession._default_session = SparkSession._active_session.session = session
     return session
 
 
