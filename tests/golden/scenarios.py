@@ -97,11 +97,11 @@ SCENARIOS |= {
     "keys_complete": Scenario(every_aggregate, "complete", steps=KEYED),
     "global_complete": Scenario(lambda raw: raw.groupBy().agg(F.count("*"), F.sum("v"), F.max("d")), "complete", steps=KEYED),
     "global_update": Scenario(lambda raw: raw.groupBy().agg(F.count("*"), F.sum("v"), F.max("d")), "update", steps=KEYED),
-    "stateless_append": Scenario(lambda raw: raw.filter("v > 2").select("k", (F.col("v") * 2).alias("w")), "append"),
+    "stateless_append": Scenario(lambda raw: raw.filter("v % 7 > 2").select("k", (F.col("v") * 2).alias("w")), "append"),
     "watermark_alone_append": Scenario(lambda raw: watermarked(raw).select("k", "v"), "append"),
     "filter_below_watermark_append": Scenario(
         lambda raw: watermarked(raw)
-        .filter("k != 'c'")
+        .filter("concat(k, '.') != 'c.'")  # Spark pushes simpler ones into the reader and counts fewer input rows
         .groupBy(F.window("ts", "10 seconds"))
         .agg(F.sum("v").alias("v")),
         "append",

@@ -7,12 +7,16 @@ import sys
 import time
 
 import pytest
+from pyspark.errors import UnsupportedOperationException
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 import scenarios  # noqa: E402
 
 RECORDINGS = GOLDEN / "streaming"
+
+# Recorded for the day they are supported; until then they must be refused by name.
+REFUSED = {"distinct_append": "dropDuplicates", "distinct_no_watermark_append": "dropDuplicates"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +39,11 @@ def same(ours, theirs) -> bool:
 
 
 @pytest.mark.parametrize("name", scenarios.SCENARIOS)
-def test_scenario(spark, tmp_path, name):
+def test_scenario(spark, tmp_path, name, on_spark):
+    if name in REFUSED and not on_spark:
+        with pytest.raises(UnsupportedOperationException, match=REFUSED[name]):
+            scenarios.run(spark, name, tmp_path)
+        return
     recording = json.loads((RECORDINGS / f"{name}.json").read_text())["steps"]
     observed = json.loads(json.dumps(scenarios.run(spark, name, tmp_path)))
     for number, (ours, theirs) in enumerate(zip(observed, recording, strict=True)):
@@ -48,5 +56,5 @@ def test_scenario(spark, tmp_path, name):
         assert len(ours["batches"]) == len(theirs["batches"]), where
 
 
-def test_every_recording_has_a_scenario():
-    assert {path.stem for path in RECORDINGS.glob("*.json")} == set(scenarios.SCENARIOS)
+def test_every_scenario_is_recorded():
+    assert set(scenarios.SCENARIOS) <= {path.stem for path in RECORDINGS.glob("*.json")}

@@ -111,7 +111,7 @@ def test_tutorials(path, tmp_path):
         "rate_to_console": "still running after",
         "sensor_windows": "dropped as late: 2",
         "orders_to_parquet": "|  3|NULL|2024-06-04|100.00|     ??|",
-        "clicks_without_duplicates": "|{2024-06-01 12:00:00, 2024-06-01 12:05:00}|600   |38   |",
+        "clicks_by_window": "|{2024-06-01 12:00:00, 2024-06-01 12:05:00}|600   |38   |",
     }[path.stem]
     assert expected in done.stdout + done.stderr, done.stdout + done.stderr
 
