@@ -52,6 +52,15 @@ impl Translator<'_> {
             Some(input) => self.frame(input)?,
         };
         let scope = RelationScope::select(self, &input);
+        // Items may name the window they are grouped by: `window.start`.
+        for key in &select.keys {
+            if let Ok(resolved) = scope.resolve_all(key) {
+                resolved
+                    .into_iter()
+                    .filter(|item| item.name == "window")
+                    .for_each(|item| scope.note_alias(item));
+            }
+        }
         let mut items = Vec::with_capacity(select.items.len());
         for item in &select.items {
             let resolved = scope.resolve_all(item)?;

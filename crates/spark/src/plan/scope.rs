@@ -140,8 +140,13 @@ impl<'s, 'a> RelationScope<'s, 'a> {
     /// Lets later items of a select list use the alias of this one.
     pub fn note_aliases(&self, expression: &proto::Expression, items: &[TypedExpr]) {
         if let (Some(ExprType::Alias(_)), [item]) = (&expression.expr_type, items) {
-            self.laterals.borrow_mut().push(item.clone());
+            self.note_alias(item.clone());
         }
+    }
+
+    /// Lets later expressions use the name of `item` where no column has it.
+    pub fn note_alias(&self, item: TypedExpr) {
+        self.laterals.borrow_mut().push(item);
     }
 
     /// The earlier item whose alias is the first of `parts`.
