@@ -20,7 +20,7 @@ use millstream_engine::{
     source::file::FileTable,
 };
 use millstream_spark::{
-    plan::{ResolvedTable, ShowRequest, Translated, show_request, translate},
+    plan::{ResolvedTable, ShowRequest, Translated, observed_metrics, show_request, translate},
     types,
 };
 use spark_connect_proto::{ExecutePlanResponse, Relation, execute_plan_response::Metrics};
@@ -48,9 +48,14 @@ pub async fn answer(
         return send(session, responses, &schema, rows).await;
     }
     let translated = translated(server, session, relation).await?;
-    let schema = translated.schema();
+    let (schema, plan) = (translated.schema(), translated.plan.clone());
     let rows = rows(server, translated).await?;
-    send(session, responses, &schema, rows.map_err(SparkError::from).boxed()).await
+    send(session, responses, &schema, rows.map_err(SparkError::from).boxed()).await?;
+    let observed_metrics = observed_metrics(&plan)?;
+    if !observed_metrics.is_empty() {
+        responses.send_fields(ExecutePlanResponse { observed_metrics, ..Default::default() }).await;
+    }
+    Ok(())
 }
 
 /// Translates `relation` with what it refers to.

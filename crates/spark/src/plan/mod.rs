@@ -10,6 +10,7 @@
 
 mod attribute;
 mod identifier;
+mod observed_metrics;
 mod references;
 mod resolved;
 mod scope;
@@ -47,6 +48,7 @@ mod window_function;
 
 pub(crate) use attribute::quote_parts;
 pub use identifier::parse_identifier;
+pub use observed_metrics::observed_metrics;
 pub use references::{Reference, SourceReference, TableReference, references};
 pub use resolved::{ResolvedSet, ResolvedSource, ResolvedTable};
 pub use show::{ShowRequest, show_request};

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{Array, BooleanArray, UInt64Array},
+        array::{BooleanArray, UInt64Array},
         datatypes::DataType,
     },
     common::{Column, DataFusionError, ScalarValue, cast::as_uint64_array},
     functions_window::row_number::row_number_udwf,
     logical_expr::{
-        ColumnarValue, Expr, Filter, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
+        ColumnarValue, Expr, Filter, LogicalPlan, ScalarFunctionArgs, ScalarUDF,
         ScalarUDFImpl, Signature, SortExpr, Volatility, WindowFunctionDefinition, expr::WindowFunction,
     },
 };
