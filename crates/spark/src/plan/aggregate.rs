@@ -11,7 +11,7 @@ use datafusion::{
         Column,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
-    logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan, Projection},
+    logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, Projection},
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{self as proto, aggregate::GroupType, expression::ExprType};
@@ -221,6 +221,12 @@ impl Aggregation {
         let calls: Vec<Expr> = self.calls.iter().map(|(call, id)| call.clone().alias(id)).collect();
         if keys.is_empty() && calls.is_empty() {
             return Err(SparkError::internal("an aggregation without keys and calls"));
+        }
+        if self.keys.is_empty() && !self.input.is_streaming {
+            // A constant filter pushed below would not take the one row away: the limit
+            // keeps filters above.
+            let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::clone(&self.input.plan), keys, calls)?);
+            return Ok(LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?);
         }
         if self.shape == Shape::Plain || self.keys.is_empty() {
             return Ok(LogicalPlan::Aggregate(Aggregate::try_new(

@@ -16,8 +16,8 @@ use datafusion::{
     common::{Column, DataFusionError, ScalarValue, cast::as_uint64_array},
     functions_window::row_number::row_number_udwf,
     logical_expr::{
-        ColumnarValue, Expr, Filter, LogicalPlan, ScalarFunctionArgs, ScalarUDF,
-        ScalarUDFImpl, Signature, SortExpr, Volatility, WindowFunctionDefinition, expr::WindowFunction,
+        ColumnarValue, Expr, Filter, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        SortExpr, Volatility, WindowFunctionDefinition, expr::WindowFunction,
     },
 };
 use millstream_engine::{Result, SparkError};

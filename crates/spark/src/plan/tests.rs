@@ -125,6 +125,13 @@ async fn check(case: &Value) -> Option<String> {
         Ok(translated) => translated,
         Err(error) => return Some(error.to_string()),
     };
+    for (field, column) in translated.plan.schema().fields().iter().zip(&translated.columns) {
+        assert_eq!(*field.name(), column.id);
+        let (inside, shown) = (field.data_type(), column.field.data_type());
+        if !inside.equals_datatype(shown) {
+            return Some(format!("column {} is {inside} inside and {shown} outside", column.name()));
+        }
+    }
     let schema = types::schema_json(translated.schema().fields().iter().map(|f| f.as_ref()));
     let schema: Value = serde_json::from_str(&schema).unwrap();
     if schema != case["schema"] {
@@ -188,6 +195,15 @@ fn plans_have_the_shapes_the_engine_expects() {
         "join by column",
     ];
     insta::assert_snapshot!(cases.map(|name| format!("## {name}\n{}", shown(name))).join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_constant_filter_takes_the_row_of_a_global_aggregate_away() {
+    let text = "SELECT n FROM (SELECT count(*) AS n, 'a' AS k FROM range(3)) WHERE k = 'b'";
+    let query = proto::Sql { query: text.to_string(), ..Default::default() };
+    let relation = proto::Relation { common: None, rel_type: Some(proto::relation::RelType::Sql(query)) };
+    let translated = translate(&relation, &ResolvedSet::new(), &SessionConf::new("UTC")).unwrap();
+    assert!(rows(translated).await.unwrap().is_empty());
 }
 
 #[test]
