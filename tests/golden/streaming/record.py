@@ -121,10 +121,6 @@ run("window_append_no_data_off", windowed, "append", EVENTS,
     conf={"spark.sql.streaming.noDataMicroBatches.enabled": "false"})
 run("window_append_available_now", windowed, "append", EVENTS, trigger={"availableNow": True})
 run("window_append_once", windowed, "append", EVENTS, trigger={"once": True})
-run("filter_below_watermark", lambda d: windowed(d.withWatermark("t", "5 seconds").filter("k <> 'z'")).select("*"), "append", [
-    [[ts(1), "a", "1"], [ts(59), "z", "2"]],
-    [[ts(20), "a", "3"]],
-]) if False else None
 run("filter_moves_below", lambda d: d.withWatermark("t", "5 seconds").filter("k <> 'z'")
     .groupBy(F.window("t", "10 seconds")).count(), "append", [
     [[ts(1), "a", "1"], [ts(59), "z", "2"]],
@@ -134,6 +130,14 @@ run("filter_on_time_stays", lambda d: d.withWatermark("t", "5 seconds").filter("
     .groupBy(F.window("t", "10 seconds")).count(), "append", [
     [[ts(1), "a", "1"], [ts(59), "z", "2"]],
     [[ts(20), "a", "3"]],
+])
+run("filter_after_aggregate", lambda d: windowed(d).filter("k <> 'z'"), "append", [
+    [[ts(1), "a", "1"], [ts(59), "z", "2"]],
+    [[ts(20), "a", "3"]],
+])
+run("filter_on_aggregate_value", lambda d: windowed(d).filter("s > 1"), "append", [
+    [[ts(1), "a", "1"], [ts(4), "b", "2"], [ts(29), "z", "2"]],
+    [[ts(50), "a", "3"]],
 ])
 run("stateless", lambda d: d.withWatermark("t", "5 seconds").select("t", (F.col("v") * 2).alias("w")), "append", EVENTS[:2])
 run("stateless_no_watermark", lambda d: d.filter("v > 1").select("k"), "append", EVENTS[:2])

@@ -1,5 +1,8 @@
 //! `StreamScanExec`: the leaf that hands out this batch's rows of one source.
 //!
+//! A filter may be handed to it: rows that fail it are not counted as input, as in Spark,
+//! where the readers of text formats drop them.
+//!
 //! The node is made once per run and holds no data: what to read comes from the
 //! [`BatchContext`] at every execution, so it can be executed again and again. It has one
 //! partition. A small batch is read in place; a large one is read ahead on other tasks,
@@ -11,9 +14,10 @@ use std::{fmt, sync::Arc};
 use datafusion::{
     arrow::{
         array::{RecordBatch, RecordBatchOptions},
+        compute::filter_record_batch,
         datatypes::SchemaRef,
     },
-    common::{Result, internal_datafusion_err, tree_node::TreeNodeRecursion},
+    common::{Result, cast::as_boolean_array, internal_datafusion_err, tree_node::TreeNodeRecursion},
     execution::{SendableRecordBatchStream, TaskContext},
     physical_expr::{EquivalenceProperties, Partitioning},
     physical_plan::{
@@ -38,25 +42,30 @@ const SMALL_BATCH: u64 = 512 * 1024;
 pub struct StreamScanExec {
     ordinal: usize,
     name: String,
-    projection: Vec<usize>,
+    /// Columns to read: those of the output, then those that only the filter needs.
+    columns: Vec<usize>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
 impl StreamScanExec {
-    /// A scan of the columns `projection` of a source with columns `schema`; `name` is
-    /// shown in plans.
+    /// A scan of the first `output` of the columns `columns` of a source with columns
+    /// `schema`; `filter` is over all of `columns`. `name` is shown in plans.
     ///
     /// # Errors
-    /// Internal: a projected column does not exist.
+    /// Internal: a column does not exist.
     pub fn try_new(
         ordinal: usize,
         name: &str,
         schema: &SchemaRef,
-        projection: Option<&Vec<usize>>,
+        columns: Vec<usize>,
+        output: usize,
+        filter: Option<Arc<dyn PhysicalExpr>>,
     ) -> Result<Self> {
-        let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let schema: SchemaRef = Arc::new(schema.project(&projection)?);
+        let shown =
+            columns.get(..output).ok_or_else(|| internal_datafusion_err!("{output} of {columns:?}"))?;
+        let schema: SchemaRef = Arc::new(schema.project(shown)?);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(1),
@@ -64,7 +73,14 @@ impl StreamScanExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Ok(Self { ordinal, name: name.to_string(), projection, schema, properties: Arc::new(properties) })
+        Ok(Self {
+            ordinal,
+            name: name.to_string(),
+            columns,
+            filter,
+            schema,
+            properties: Arc::new(properties),
+        })
     }
 
     /// Which scan of the query this is, counted left to right.
@@ -76,7 +92,11 @@ impl StreamScanExec {
 impl DisplayAs for StreamScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.schema.fields().iter().map(|f| f.name().as_str()).collect();
-        write!(f, "StreamScanExec: {}, source={}, columns=[{}]", self.name, self.ordinal, names.join(", "))
+        write!(f, "StreamScanExec: {}, source={}, columns=[{}]", self.name, self.ordinal, names.join(", "))?;
+        match &self.filter {
+            Some(filter) => write!(f, ", filter={filter}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -95,9 +115,12 @@ impl ExecutionPlan for StreamScanExec {
 
     fn apply_expressions(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        match &self.filter {
+            Some(filter) => f(filter),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
     }
 
     fn replace_children(
@@ -127,13 +150,18 @@ impl ExecutionPlan for StreamScanExec {
             .get(ordinal)
             .ok_or_else(|| internal_datafusion_err!("no input {ordinal} in this batch"))?;
         let ahead = pieces_ahead(input);
-        let projection: Arc<[usize]> = self.projection.clone().into();
+        let projection: Arc<[usize]> = self.columns.clone().into();
         let opened = stream::iter(input.splits.clone())
             .map(move |split| open(split, Arc::clone(&projection), ahead > 1));
         let schema = Arc::clone(&self.schema);
         let of = Arc::clone(&schema);
+        let filter = self.filter.clone();
         let rows = opened.buffered(ahead).try_flatten().map(move |batch| {
-            let batch = batch?;
+            let mut batch = batch?;
+            if let Some(filter) = &filter {
+                let kept = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+                batch = filter_record_batch(&batch, as_boolean_array(&kept)?)?;
+            }
             if let Some(input) = context.inputs.get(ordinal) {
                 input.add_rows(batch.num_rows());
             }
@@ -161,11 +189,12 @@ async fn open(
     Ok(if ahead { read_ahead(rows) } else { rows })
 }
 
-/// The same columns under the schema the plan was made with.
+/// The first columns under the schema the plan was made with.
 fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     if Arc::ptr_eq(batch.schema_ref(), schema) {
         return Ok(batch);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
+    let columns = batch.columns().iter().take(schema.fields().len()).cloned().collect();
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }

@@ -49,6 +49,11 @@ impl QueryConf {
         self.flag("spark.sql.streaming.unsupportedOperationCheck", true)
     }
 
+    /// Spark's number of shuffle partitions, frozen in the checkpoint.
+    pub(crate) fn shuffle_partitions(&self) -> usize {
+        usize::try_from(self.number("spark.sql.shuffle.partitions", 200)).unwrap_or(200)
+    }
+
     /// How many progress updates are kept.
     pub(crate) fn progress_retention(&self) -> usize {
         usize::try_from(self.number("spark.sql.streaming.numRecentProgressUpdates", 100)).unwrap_or(0)

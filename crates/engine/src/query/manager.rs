@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{
-    QueryEnvironment, QuerySpec, SinkContext, StateLocation, StreamingQuery, StreamingQueryEvent, Trigger,
+    QueryEnvironment, QuerySpec, SinkContext, StreamingQuery, StreamingQueryEvent, Trigger,
     exception::panicked,
     execution::{Execution, Setup},
     planner,
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     Result, SparkError,
     checkpoint::{Checkpoint, from_uri, storage::blocking},
+    state::StateLocation,
 };
 
 /// Events kept for a subscriber that has not read them yet; older ones are lost to it.
@@ -80,7 +81,12 @@ impl StreamingQueryManager {
         }
 
         let (path, temporary) = checkpoint_path(&spec, environment)?;
-        let state = StateLocation { storage: environment.storage.clone(), root: path.join("state") };
+        let state = StateLocation {
+            storage: environment.storage.clone(),
+            root: path.join("state"),
+            partitions: spec.conf.shuffle_partitions(),
+            clock: Arc::clone(&environment.clock),
+        };
         let template = planner::plan(&spec, environment, state).await?;
         if !spec.recover_from_checkpoint {
             let offsets = path.join("offsets");

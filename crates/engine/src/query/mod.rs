@@ -25,7 +25,6 @@ pub use conf::QueryConf;
 pub use environment::QueryEnvironment;
 pub use listener::StreamingQueryEvent;
 pub use manager::StreamingQueryManager;
-pub use planner::StateLocation;
 pub use progress::{SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
 pub use spec::{QuerySpec, SinkContext, SinkFactory};
 pub use status::StreamingQueryStatus;

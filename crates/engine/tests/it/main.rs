@@ -1,3 +1,5 @@
 //! Integration tests of the engine, one binary.
 
+mod query;
 mod stateful_aggregate;
+mod support;

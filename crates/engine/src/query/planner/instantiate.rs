@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::{
-    common::{
-        JoinSide,
-        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
-    },
+    common::tree_node::{Transformed, TreeNode},
     execution::TaskContext,
     physical_plan::{
         ExecutionPlan,
@@ -18,7 +15,7 @@ use datafusion::{
 use super::Template;
 use crate::{
     Result,
-    operators::{StatefulOperator, StreamScanExec},
+    operators::StreamScanExec,
     query::{BatchContext, QueryEnvironment},
     session::session_config,
 };
@@ -63,10 +60,4 @@ pub(super) fn stream_as_probe_side(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<d
 
 fn reads_stream(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<StreamScanExec>() || plan.children().into_iter().any(reads_stream)
-}
-
-/// The stateful operators of a physical plan, root first.
-pub(super) fn stateful_operators(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<dyn StatefulOperator>> {
-    let _ = (plan, TreeNodeRecursion::Continue, JoinSide::Left);
-    Vec::new()
 }

@@ -10,35 +10,30 @@ mod reexecution;
 mod rewrite;
 mod unsupported;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
+    common::tree_node::{TreeNode, TreeNodeRecursion},
     datasource::source_as_provider,
-    logical_expr::LogicalPlan,
+    execution::SessionState,
+    logical_expr::{Expr, LogicalPlan},
+    optimizer::{Optimizer, OptimizerRule, push_down_filter::PushDownFilter},
     physical_plan::{ExecutionPlan, displayable},
 };
 
 use super::{QueryEnvironment, QuerySpec, streaming_query::Plans};
 use crate::{
     Result,
-    checkpoint::StorageRef,
-    operators::StatefulOperator,
+    operators::{StatefulOperator, stateful_operators},
     plan::{BatchTimestampCell, StreamScan},
     session::session_state,
     source::SourceSpec,
+    state::StateLocation,
 };
 
+pub use reexecution::REEXECUTABLE;
 pub use unsupported::check_batch;
 pub(crate) use unsupported::without_start;
-
-/// Where stateful operators keep their state; a `SessionConfig` extension at planning.
-#[derive(Debug, Clone)]
-pub struct StateLocation {
-    /// Where the bytes go.
-    pub storage: StorageRef,
-    /// `<checkpoint>/state`; operator `i` owns the directory `i` below it.
-    pub root: PathBuf,
-}
 
 /// A planned query.
 #[derive(Debug)]
@@ -71,10 +66,11 @@ pub(crate) async fn plan(
     unsupported::check(&spec.plan, spec.output_mode, &spec.conf)?;
     let timestamp = BatchTimestampCell::default();
     let bound = timestamp.bind(spec.plan.clone())?;
-    let rewritten = rewrite::rewrite(bound, spec.output_mode)?;
-
     let mut session = session_state(1, Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
+    let pushed = push_filters(bound, &session)?;
+    let rewritten = rewrite::rewrite(pushed, spec.output_mode)?;
+
     let optimized = session.optimize(&rewritten.plan)?;
     let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;
     let physical = instantiate::stream_as_probe_side(physical)?;
@@ -92,7 +88,7 @@ pub(crate) async fn plan(
         ),
     };
     Ok(Template {
-        stateful: instantiate::stateful_operators(&physical),
+        stateful: stateful_operators(&physical),
         observed: crate::operators::observed(&physical),
         plan: physical,
         scans: rewritten.scans,
@@ -100,6 +96,28 @@ pub(crate) async fn plan(
         timestamp,
         plans,
     })
+}
+
+/// Moves filters down while aggregates are still the optimiser's own.
+///
+/// Spark moves a filter on a grouping key below the aggregate and on below the watermark,
+/// where it decides which rows move it. A plan with subqueries is left as it is: this rule
+/// expects them to be gone.
+fn push_filters(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    let mut subqueries = false;
+    plan.apply(|node| {
+        subqueries |= node.expressions().iter().any(has_subquery);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if subqueries {
+        return Ok(plan);
+    }
+    let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(PushDownFilter::new());
+    Ok(Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?)
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))).unwrap_or(true)
 }
 
 /// The streaming read behind a leaf, if it is one.

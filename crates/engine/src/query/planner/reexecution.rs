@@ -22,25 +22,27 @@ pub const REEXECUTABLE: &[&str] = &[
     "CrossJoinExec",
     "EmptyExec",
     "EventTimeWatermarkExec",
+    "FileScanExec",
     "FilterExec",
     "GlobalLimitExec",
     "HashJoinExec",
-    "LocalLimitExec",
     "NestedLoopJoinExec",
     "PlaceholderRowExec",
     "ProjectionExec",
-    "RepartitionExec",
     "ScalarSubqueryExec",
     "SortExec",
-    "SortPreservingMergeExec",
+    "StatefulAggregateExec",
     "StreamScanExec",
+    "TimeWindowExec",
     "UnionExec",
     "UnnestExec",
 ];
 
 /// Refuses a plan with a node that has no re-execution test.
 pub(super) fn check(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
-    if !(REEXECUTABLE.contains(&plan.name()) || is_memory(plan)) {
+    // A node may add its mode to its name: `SortExec(TopK)`.
+    let name = plan.name().split('(').next().unwrap_or_default();
+    if !(REEXECUTABLE.contains(&name) || is_memory(plan)) {
         return Err(SparkError::unsupported(format!("the operator `{}` in a streaming query", plan.name())));
     }
     plan.children().into_iter().try_for_each(check)

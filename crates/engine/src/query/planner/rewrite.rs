@@ -7,17 +7,21 @@ use datafusion::{
     arrow::datatypes::SchemaRef,
     catalog::{Session, TableProvider},
     common::{
-        Result as DataFusionResult,
+        DFSchema, Result as DataFusionResult,
         tree_node::{Transformed, TreeNode},
     },
     datasource::{TableType, provider_as_source},
-    logical_expr::{Aggregate, Expr, Extension, LogicalPlan},
+    logical_expr::{Expr, Extension, LogicalPlan, Operator, TableProviderFilterPushDown, utils::conjunction},
     physical_plan::ExecutionPlan,
 };
 
 use super::{is_streaming, stream_scan};
 use crate::{
-    Result, operators::StreamScanExec, plan::EventTimeWatermark, sink::OutputMode, source::SourceSpec,
+    Result,
+    operators::StreamScanExec,
+    plan::{EventTimeWatermark, StatefulAggregate},
+    sink::OutputMode,
+    source::SourceSpec,
 };
 
 /// A plan ready for optimisation, and what its numbers mean.
@@ -51,7 +55,7 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode) -> Result<Rewritten> 
                 }
             }
             LogicalPlan::Aggregate(aggregate) if reads_stream(&aggregate.input) => {
-                let stateful = stateful_aggregate(&aggregate, operators, mode)?;
+                let stateful = StatefulAggregate::from_aggregate(&aggregate, operators, mode)?;
                 operators += 1;
                 Ok(Transformed::yes(stateful))
             }
@@ -59,14 +63,6 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode) -> Result<Rewritten> 
         }
     })?;
     Ok(Rewritten { plan: plan.data, scans, watermark_delays_ms: delays })
-}
-
-fn stateful_aggregate(
-    _aggregate: &Aggregate,
-    _operator: usize,
-    _mode: OutputMode,
-) -> DataFusionResult<LogicalPlan> {
-    Err(crate::SparkError::unsupported("an aggregate over a stream").into())
 }
 
 /// Whether a plan that may already be rewritten reads a stream.
@@ -109,14 +105,68 @@ impl TableProvider for NumberedScan {
         TableType::Base
     }
 
+    /// Spark hands simple comparisons to the readers of CSV and JSON, which drop rows before
+    /// they count as input.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        let reads_filters = matches!(self.spec.format.as_str(), "csv" | "json");
+        let support = |filter: &&Expr| match reads_filters && is_source_filter(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         _limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let scan = StreamScanExec::try_new(self.ordinal, &self.spec.format, &self.spec.schema, projection)?;
+        let schema = &self.spec.schema;
+        let mut columns = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let output = columns.len();
+        for column in filters.iter().flat_map(Expr::column_refs) {
+            let index = schema.index_of(&column.name)?;
+            if !columns.contains(&index) {
+                columns.push(index);
+            }
+        }
+        // Found in sets: make the order of the columns the same in each run.
+        columns.get_mut(output..).unwrap_or_default().sort_unstable();
+        let filter = match conjunction(filters.to_vec()) {
+            None => None,
+            Some(filter) => {
+                let read = DFSchema::try_from(schema.project(&columns)?)?;
+                Some(state.create_physical_expr(filter, &read)?)
+            }
+        };
+        let scan = StreamScanExec::try_new(self.ordinal, &self.spec.format, schema, columns, output, filter)?;
         Ok(Arc::new(scan))
+    }
+}
+
+/// What Spark's data source filters can say: comparisons of a column with a literal, and
+/// their combinations.
+fn is_source_filter(filter: &Expr) -> bool {
+    let plain = |e: &Expr| matches!(e, Expr::Column(_) | Expr::Literal(_, _));
+    match filter {
+        Expr::BinaryExpr(binary) => match binary.op {
+            Operator::And | Operator::Or => is_source_filter(&binary.left) && is_source_filter(&binary.right),
+            Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq => plain(&binary.left) && plain(&binary.right),
+            _ => false,
+        },
+        Expr::Not(inner) => is_source_filter(inner),
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => plain(inner),
+        Expr::InList(list) => plain(&list.expr) && list.list.iter().all(plain),
+        _ => false,
     }
 }

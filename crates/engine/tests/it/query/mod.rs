@@ -1,0 +1,8 @@
+//! The micro-batch loop: against real Spark, against failures, against misuse.
+
+mod failures;
+mod golden;
+mod lifecycle;
+mod reexecution;
+mod triggers;
+mod unsupported;

@@ -1,0 +1,95 @@
+//! Illegal plans, with the texts Spark gives them.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field, Schema},
+    common::JoinType,
+    datasource::{MemTable, provider_as_source},
+    logical_expr::{LogicalPlan, LogicalPlanBuilder},
+};
+use millstream_engine::{query::Trigger, sink::OutputMode};
+
+use crate::support::{
+    collect_sink::CollectSink,
+    stream::{Scratch, col, manager, query},
+};
+
+fn table() -> LogicalPlanBuilder {
+    let schema = Arc::new(Schema::new(vec![Field::new("k2", DataType::Utf8, true)]));
+    let table = MemTable::try_new(schema, vec![vec![]]).unwrap();
+    LogicalPlanBuilder::scan("static", provider_as_source(Arc::new(table)), None).unwrap()
+}
+
+fn join(left: LogicalPlanBuilder, right: LogicalPlanBuilder, kind: JoinType, on: [&str; 2]) -> LogicalPlan {
+    let right = right.build().unwrap();
+    left.join(right, kind, (vec![on[0]], vec![on[1]]), None).unwrap().build().unwrap()
+}
+
+async fn refused(plan: LogicalPlan, mode: OutputMode) -> String {
+    let scratch = Scratch::new();
+    let mut spec = query(&scratch, plan, Arc::new(CollectSink::default()));
+    spec.output_mode = mode;
+    let error = manager().start(spec).await.unwrap_err().to_string();
+    assert!(!scratch.path("checkpoint").exists(), "nothing is written for a refused plan");
+    error
+}
+
+#[tokio::test]
+async fn texts_are_those_of_spark() {
+    let golden = millstream_testkit::golden::json("streaming/golden.json").unwrap();
+    let s = Scratch::new();
+    let sorted = s.scan().sort([col("k").sort(true, true)]).unwrap().build().unwrap();
+    let keys = s.scan().project([col("k")]).unwrap();
+    let stream = || s.scan();
+    let (to, from) = (["in.k", "static.k2"], ["static.k2", "in.k"]);
+    let cases = [
+        ("complete_no_agg", stream().build().unwrap(), OutputMode::Complete),
+        ("update_sort", sorted.clone(), OutputMode::Update),
+        ("append_sort", sorted, OutputMode::Append),
+        ("limit_update", stream().limit(0, Some(3)).unwrap().build().unwrap(), OutputMode::Update),
+        ("union_static", keys.union(table().build().unwrap()).unwrap().build().unwrap(), OutputMode::Append),
+        ("join_right_static", join(stream(), table(), JoinType::Right, to), OutputMode::Append),
+        ("join_full_static", join(stream(), table(), JoinType::Full, to), OutputMode::Append),
+        ("join_static_left_stream", join(table(), stream(), JoinType::Left, from), OutputMode::Append),
+        ("join_static_semi_stream", join(table(), stream(), JoinType::LeftSemi, from), OutputMode::Append),
+    ];
+    for (name, plan, mode) in cases {
+        assert_eq!(refused(plan, mode).await, golden["errors"][name]["message"].as_str().unwrap(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_built_yet_is_named() {
+    let s = Scratch::new();
+    let other = Scratch::new();
+    let right = other.scan().project([col("k").alias("k2")]).unwrap().alias("static").unwrap();
+    let both = join(s.scan(), right, JoinType::Inner, ["in.k", "static.k2"]);
+    for (plan, feature) in [
+        (s.scan().distinct().unwrap().build().unwrap(), "`distinct` or `dropDuplicates` on a stream"),
+        (s.scan().limit(0, Some(3)).unwrap().build().unwrap(), "`limit` on a stream in append mode"),
+        (both, "a join of two streams"),
+    ] {
+        let error = refused(plan, OutputMode::Append).await;
+        assert!(error.starts_with("[UNSUPPORTED_FEATURE.MILLSTREAM]") && error.contains(feature), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_continuous_trigger_is_refused_as_by_spark() {
+    let s = Scratch::new();
+    let mut spec = query(&s, s.scan().build().unwrap(), Arc::new(CollectSink::default()));
+    spec.trigger = Trigger::Continuous(1000);
+    let golden = millstream_testkit::golden::json("streaming/golden.json").unwrap();
+    let error = manager().start(spec).await.unwrap_err();
+    assert_eq!(error.to_string(), golden["errors"]["continuous"]["message"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn a_batch_query_may_not_read_a_stream() {
+    let s = Scratch::new();
+    let plan = s.scan().build().unwrap();
+    let golden = millstream_testkit::golden::json("streaming/golden.json").unwrap();
+    let error = millstream_engine::query::planner::check_batch(&plan).unwrap_err();
+    assert_eq!(error.to_string(), golden["errors"]["batch_show"]["message"].as_str().unwrap());
+}

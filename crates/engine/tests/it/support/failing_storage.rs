@@ -1,0 +1,94 @@
+//! Storage that fails at a chosen operation, before or after its effect.
+
+use std::{
+    io,
+    path::Path,
+    sync::atomic::{AtomicI64, Ordering},
+};
+
+use millstream_engine::checkpoint::{FileInfo, LocalStorage, Storage, storage::LockGuard};
+
+/// The local file system, until the chosen writing operation.
+#[derive(Debug)]
+pub struct FailingStorage {
+    left: AtomicI64,
+    after: bool,
+}
+
+impl FailingStorage {
+    /// Fails at writing operation number `at` (from 0) and at all that follow; with `after`
+    /// that operation still takes effect, as when a process dies right behind it.
+    pub fn new(at: i64, after: bool) -> Self {
+        Self { left: AtomicI64::new(at), after }
+    }
+
+    /// Whether the chosen operation was reached.
+    pub fn has_failed(&self) -> bool {
+        self.left.load(Ordering::SeqCst) < 0
+    }
+
+    fn write<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let left = self.left.fetch_sub(1, Ordering::SeqCst);
+        if left > 0 {
+            return operation();
+        }
+        if left == 0 && self.after {
+            operation()?;
+        }
+        Err(io::Error::other("the storage was told to fail"))
+    }
+}
+
+impl Storage for FailingStorage {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        LocalStorage.read(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<FileInfo>> {
+        LocalStorage.list(dir)
+    }
+
+    fn info(&self, path: &Path) -> io::Result<Option<FileInfo>> {
+        LocalStorage.info(path)
+    }
+
+    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write(|| LocalStorage.write_atomic(path, bytes))
+    }
+
+    fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write(|| LocalStorage.create_exclusive(path, bytes))
+    }
+
+    fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write(|| LocalStorage.write_staged(path, bytes))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.write(|| LocalStorage.rename(from, to))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.write(|| LocalStorage.sync_dir(dir))
+    }
+
+    fn delete(&self, path: &Path) -> io::Result<()> {
+        self.write(|| LocalStorage.delete(path))
+    }
+
+    fn delete_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.write(|| LocalStorage.delete_dir_all(dir))
+    }
+
+    fn delete_empty_dir(&self, dir: &Path) -> io::Result<()> {
+        self.write(|| LocalStorage.delete_empty_dir(dir))
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.write(|| LocalStorage.create_dir_all(dir))
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {
+        LocalStorage.try_lock(path)
+    }
+}

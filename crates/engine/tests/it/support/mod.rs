@@ -1,0 +1,7 @@
+//! What several integration tests need: a clock to own, a sink to look into, storage that
+//! fails on demand, plans over CSV directories.
+
+pub mod clock;
+pub mod collect_sink;
+pub mod failing_storage;
+pub mod stream;
