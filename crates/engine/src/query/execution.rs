@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{FutureExt, future::select_all};
+use tracing::warn;
 
 use super::{
     QueryConf, QueryEnvironment, Trigger, micro_batch::Batch, planner::Template, recovery,
@@ -19,6 +20,9 @@ use crate::{
     source::{self, Source},
     time::{Millis, WatermarkPolicy, WatermarkTracker},
 };
+
+/// How long a step that writes may go on after a stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything a run starts from.
 pub(crate) struct Setup {
@@ -198,6 +202,23 @@ impl Execution {
         let mut stop = run.stop.subscribe();
         // The sender lives in `run`: this ends only with a stop.
         let _ = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Lets `work` come to its end; after a stop it gets [`GRACE`] more. For work that writes:
+    /// dropped half-way it could still have its effect when the next run has begun.
+    pub async fn with_grace<T>(run: &Run, work: impl Future<Output = T>) -> Step<T> {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = Self::until_stopped(run) => {}
+        }
+        tokio::select! {
+            done = work => Ok(done),
+            () = run.clock.sleep(GRACE) => {
+                warn!(id = %run.id, run_id = %run.run_id, "a step did not end after a stop and is dropped");
+                Err(Interrupt::Stopped)
+            }
+        }
     }
 
     /// Sleeps until a source has news, somebody wants a look, or an idle event is due.

@@ -65,7 +65,7 @@ impl StreamingQueryEvent {
                 "timestamp": timestamp.to_string(),
                 "jobTags": [],
             }),
-            Self::Progress(progress) => json!({ "progress": progress.connect_json() }),
+            Self::Progress(progress) => json!({ "progress": progress.json() }),
             Self::Idle { id, run_id, timestamp } => json!({
                 "id": id.to_string(),
                 "runId": run_id.to_string(),

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{
-    QueryEnvironment, QuerySpec, SinkContext, StreamingQuery, StreamingQueryEvent, Trigger,
+    QueryEnvironment, QuerySpec, SinkContext, SinkFactory, StreamingQuery, StreamingQueryEvent, Trigger,
     exception::panicked,
     execution::{Execution, Setup},
     planner,
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     Result, SparkError,
     checkpoint::{Checkpoint, from_uri, storage::blocking},
+    sink::{OutputMode, Sink},
     state::StateLocation,
 };
 
@@ -109,13 +110,16 @@ impl StreamingQueryManager {
 
         let run_id = Uuid::new_v4();
         let context = SinkContext { checkpoint: Arc::clone(&checkpoint), query_id: checkpoint.id(), run_id };
-        let sink = (spec.sink)(&context)?;
-        drop(context);
-        if !sink.supports(spec.output_mode) {
-            return Err(SparkError::new("STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE")
-                .with("outputMode", spec.output_mode.to_string().to_lowercase())
-                .with("className", sink.description()));
-        }
+        let sink = match make_sink(spec.sink, context, spec.output_mode) {
+            Ok(sink) => sink,
+            Err(refused) => {
+                drop(checkpoint);
+                if temporary {
+                    delete_temporary(environment, &path).await;
+                }
+                return Err(refused);
+            }
+        };
         let run = Arc::new(Run::new(
             checkpoint.id(),
             run_id,
@@ -289,6 +293,17 @@ fn checkpoint_path(spec: &QuerySpec, environment: &QueryEnvironment) -> Result<(
         return Ok((environment.temporary_root.join(format!("temporary-{}", Uuid::new_v4())), true));
     }
     Err(SparkError::new("_LEGACY_ERROR_TEMP_1298"))
+}
+
+/// Makes the sink of a run and asks it about the output mode.
+fn make_sink(factory: SinkFactory, context: SinkContext, mode: OutputMode) -> Result<Arc<dyn Sink>> {
+    let sink = factory(&context)?;
+    if !sink.supports(mode) {
+        return Err(SparkError::new("STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE")
+            .with("outputMode", mode.to_string().to_lowercase())
+            .with("className", sink.description()));
+    }
+    Ok(sink)
 }
 
 fn name_in_use(name: &str) -> SparkError {

@@ -25,7 +25,7 @@ use tracing::warn;
 
 use super::{
     BatchContext, BatchId, BatchInput, EventTimeStats,
-    execution::{Execution, Interrupt, Step},
+    execution::{Execution, Step},
     streaming_query::Run,
 };
 use crate::{
@@ -103,10 +103,8 @@ impl Execution {
             self.run.message(format!("Getting offsets from {}", source.description()));
             let began = self.run.clock.monotonic();
             let start = self.batch.start.get(ordinal).and_then(Option::as_ref);
-            let next = tokio::select! {
-                () = Self::until_stopped(&self.run) => return Err(Interrupt::Stopped),
-                next = source.latest_offset(start, limit) => next?,
-            };
+            let next = Self::with_grace(&self.run, source.latest_offset(start, limit)).await??;
+            self.stopped()?;
             self.reporter.took("latestOffset", self.run.clock.monotonic().saturating_sub(began));
             if let (Some(next), Some(end)) = (next, self.batch.end.get_mut(ordinal)) {
                 *end = Some(next);
@@ -141,7 +139,7 @@ impl Execution {
         let (staged, context) = staged?;
 
         let began = self.run.clock.monotonic();
-        let rows_out = staged.publish().await?;
+        let rows_out = Self::with_grace(&self.run, staged.publish()).await??;
         for operator in &self.template.stateful {
             operator.commit(self.batch.id).await?;
         }
@@ -220,7 +218,8 @@ impl Execution {
             rows.push(front);
             rests.push(rest);
         }
-        let staged = self.sink.stage(self.batch.id, Arc::clone(&self.output), rows).await;
+        let staging = self.sink.stage(self.batch.id, Arc::clone(&self.output), rows);
+        let staged = Self::with_grace(&self.run, staging).await?;
         self.stopped()?;
         let staged = staged?;
         for rest in rests {

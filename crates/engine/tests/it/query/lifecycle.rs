@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use millstream_engine::time::{Clock, SystemClock};
+
 use crate::support::{
     collect_sink::{CollectSink, Misbehave},
     stream::{Scratch, col, manager, query},
@@ -142,4 +144,26 @@ async fn rows_count_even_when_the_sink_reads_nothing() {
     assert_eq!(running.last_progress().unwrap().num_input_rows(), 1);
     assert!(running.explain(true).contains("StreamScanExec"), "{}", running.explain(true));
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_file_is_visible_soon_after_it_arrives() {
+    let scratch = Scratch::new();
+    let sink = CollectSink::default();
+    let running = query(&scratch, scratch.scan().build().unwrap(), Arc::new(sink.clone()));
+    let running = manager().start(running).await.unwrap();
+    running.process_all_available().await.unwrap();
+    let mut waits = Vec::new();
+    for number in 0..9 {
+        let clock = SystemClock::new();
+        scratch.feed(number, &ROW.repeat(500));
+        while sink.batches() <= number {
+            tokio::task::yield_now().await;
+        }
+        waits.push(clock.monotonic());
+    }
+    waits.sort();
+    running.stop().await;
+    // The goal is 25 ms on a quiet machine; a loaded one must not fail the build, a poll would.
+    assert!(waits[4] < Duration::from_millis(250), "{waits:?}");
 }
