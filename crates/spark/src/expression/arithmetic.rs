@@ -106,7 +106,8 @@ pub(crate) fn resolve(
     {
         return Ok(found);
     }
-    if matches!(op, Operator::Add | Operator::Subtract) && (is_datetime(&a) || is_datetime(&b)) {
+    let dates = a == DataType::Date32 || b == DataType::Date32;
+    if (op == Operator::Add && dates) || (op == Operator::Subtract && (is_datetime(&a) || is_datetime(&b))) {
         let required = "(\"INT\" or \"SMALLINT\" or \"TINYINT\")";
         let wrong = if is_datetime(&a) { &right } else { &left };
         return Err(unexpected_input(&sql, 1, required, wrong));

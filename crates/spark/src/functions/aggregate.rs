@@ -6,7 +6,7 @@ use datafusion::{
 };
 use millstream_engine::{
     Result, SparkError,
-    operators::aggregate::{AggregateOptions, argument_types, return_type, udaf},
+    operators::aggregate::{AggregateOptions, argument_types, names, return_type, udaf},
 };
 
 use super::{Call, Function, MANY, custom, exprs};
@@ -68,6 +68,9 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
             };
         }
         _ => {}
+    }
+    if !names().any(|known| known == shown) {
+        return Err(SparkError::unsupported(format!("the aggregate function `{shown}`")));
     }
     let args: Vec<&str> = call.args.iter().map(|arg| arg.sql.as_str()).collect();
     let distinct = if call.distinct { "DISTINCT " } else { "" };

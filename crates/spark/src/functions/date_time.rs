@@ -424,6 +424,9 @@ fn date_or_reason(year: i32, month: i32, day: i32) -> Result<i32, String> {
     const NAMES: [&str; 12] = [
         "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER",
     ];
+    if year.unsigned_abs() > 999_999_999 {
+        return Err(format!("Invalid value for Year (valid values -999999999 - 999999999): {year}"));
+    }
     if !(1..=12).contains(&month) {
         return Err(format!("Invalid value for MonthOfYear (valid values 1 - 12): {month}"));
     }

@@ -51,7 +51,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     unary(&["sinh"], "SINH", |args| map(args, f64::sinh)),
     unary(&["cosh"], "COSH", |args| map(args, f64::cosh)),
     unary(&["tanh"], "TANH", |args| map(args, f64::tanh)),
-    unary(&["asinh"], "ASINH", |args| map(args, f64::asinh)),
+    unary(&["asinh"], "ASINH", |args| map(args, asinh)),
     unary(&["acosh"], "ACOSH", |args| map(args, acosh)),
     unary(&["atanh"], "ATANH", |args| map(args, |v| 0.5 * (v.ln_1p() - (-v).ln_1p()))),
     unary(&["degrees"], "DEGREES", |args| map(args, |v| v * (180.0 / std::f64::consts::PI))),
@@ -108,8 +108,12 @@ fn signum(v: f64) -> f64 {
     if v == 0.0 || v.is_nan() { v } else { v.signum() }
 }
 
-fn acosh(v: f64) -> f64 {
+fn asinh(v: f64) -> f64 {
     // Beyond 2^28 the square would overflow and the one does not count.
+    if v.abs() > 268_435_456.0 && v.is_finite() { (v.abs().ln() + std::f64::consts::LN_2).copysign(v) } else { v.asinh() }
+}
+
+fn acosh(v: f64) -> f64 {
     if v > 268_435_456.0 { v.ln() + std::f64::consts::LN_2 } else if v < 1.0 { f64::NAN } else { v.acosh() }
 }
 

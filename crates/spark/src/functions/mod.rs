@@ -11,12 +11,18 @@
 //! coalesce)`. Then record cases in `tests/golden/function_cases.py`.
 
 mod aggregate;
+mod array;
+mod collection;
 mod conditional;
 mod date_fields;
 mod date_time;
+mod format_string;
 mod hash;
+mod json;
 mod kernel;
 mod math;
+mod misc;
+mod missing;
 mod operator;
 mod regex;
 mod registry;

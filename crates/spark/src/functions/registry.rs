@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use millstream_engine::SparkError;
 
-use super::{Function, aggregate, conditional, date_fields, date_time, hash, math, operator, regex, string, time_window};
+use super::{
+    Function, aggregate, array, collection, conditional, date_fields, date_time, format_string, hash, json, math,
+    misc, missing::MISSING, operator, regex, string, time_window,
+};
 
 /// The families, in no particular order; a name belongs to one.
 const FAMILIES: &[&[Function]] =
@@ -19,15 +22,17 @@ const FAMILIES: &[&[Function]] =
         date_fields::FUNCTIONS,
         date_time::FUNCTIONS,
         hash::FUNCTIONS,
+        collection::FUNCTIONS,
+        array::FUNCTIONS,
+        json::FUNCTIONS,
+        format_string::FUNCTIONS,
+        misc::FUNCTIONS,
     ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     let all = FAMILIES.iter().flat_map(|family| family.iter());
     all.flat_map(|function| function.names.iter().map(move |name| (*name, function))).collect()
 });
-
-/// Functions Spark 4.3 has and this build does not, in lower case, sorted.
-const MISSING: &[&str] = &[];
 
 /// The function called `name` (lower case).
 pub(super) fn find(name: &str) -> Option<&'static Function> {

@@ -94,7 +94,11 @@ fn strict(call: Call, shown: String, inputs: &[Input], id: &str, t: DataType, f:
 }
 
 /// `trim(text)` of blanks, `trim(text, characters)` of any of these.
-fn trim(call: Call, side: &str) -> Result<TypedExpr> {
+fn trim(mut call: Call, side: &str) -> Result<TypedExpr> {
+    // `trim`, `ltrim` and `rtrim` take the characters first, `btrim` last.
+    if call.name != "btrim" && call.args.len() == 2 {
+        call.args.reverse();
+    }
     let shown = match call.args.as_slice() {
         [text, characters] if call.name != "btrim" => format!("TRIM({side} {} FROM {})", characters.sql, text.sql),
         _ => call.sql_as(call.name),

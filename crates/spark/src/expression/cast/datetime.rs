@@ -17,7 +17,7 @@ use millstream_engine::{Result, time::Zone};
 use super::{missing, number};
 use crate::{
     expression::coercion::is_integral,
-    functions::Evaluation,
+    functions::{Evaluation, Mode},
 };
 
 pub(crate) const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -142,7 +142,12 @@ fn to_timestamp(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Resu
                 match value {
                     Some(v) if v.is_finite() => {
                         let micros = v * 1e6;
-                        if evaluation.ansi() && (micros.floor() > i64::MAX as f64 || micros.ceil() < i64::MIN as f64) {
+                        let outside = micros.floor() > i64::MAX as f64 || micros.ceil() < i64::MIN as f64;
+                        if outside && evaluation.mode == Mode::Try {
+                            out.append_null();
+                            continue;
+                        }
+                        if outside && evaluation.ansi() {
                             let mut text = String::new();
                             millstream_engine::format::value_text::write_double(v, &mut text);
                             let text = if single { text } else { format!("{text}D") };

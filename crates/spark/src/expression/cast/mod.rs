@@ -44,7 +44,13 @@ pub(crate) fn session_mode(conf: &SessionConf) -> Mode {
 /// `DATATYPE_MISMATCH.CAST_*` when Spark has no such cast in this mode.
 pub(crate) fn explicit_cast(child: TypedExpr, to: &DataType, mode: Mode, conf: &SessionConf) -> Result<TypedExpr> {
     let verb = if mode == Mode::Try { "TRY_CAST" } else { "CAST" };
-    let sql = format!("{verb}({} AS {})", child.sql, types::sql_name(to));
+    let nested = |t: &DataType| matches!(t, DataType::List(_) | DataType::Map(..) | DataType::Struct(_));
+    // Spark forgets that the user wrote a cast between two nested types.
+    let sql = if nested(child.data_type()) && nested(to) && !child.named {
+        child.sql.clone()
+    } else {
+        format!("{verb}({} AS {})", child.sql, types::sql_name(to))
+    };
     let name = if child.named { child.name.clone() } else { sql.clone() };
     let cast = convert(child, to, mode, conf, &sql)?;
     Ok(TypedExpr { sql, name, named: false, ..cast })
@@ -106,7 +112,7 @@ pub(crate) fn cast_array(array: &ArrayRef, to: &DataType, evaluation: Evaluation
     match (from, to) {
         (DataType::Null, _) => Ok(new_null_array(to, array.len())),
         (_, DataType::Utf8) => {
-            let style = TextStyle::Cast { ansi: evaluation.ansi() };
+            let style = TextStyle::Cast { ansi: evaluation.mode != Mode::Legacy };
             Ok(Arc::new(to_text(array, &SessionZone(evaluation.zone), style)?))
         }
         (DataType::Utf8, _) => text::cast(array, to, evaluation),
