@@ -1,8 +1,10 @@
 //! What an `ExecutePlan` request runs.
 
 mod arrow_batches;
+mod catalog;
 pub mod explain;
 mod file_sink;
+mod known_options;
 mod listener;
 mod partitions;
 pub mod plan;
@@ -51,7 +53,7 @@ async fn run_command(
     match command {
         CommandType::SqlCommand(command) => sql::sql_command(server, session, responses, command).await,
         CommandType::CreateDataframeView(command) => view::create_view(server, session, command).await,
-        CommandType::WriteOperation(command) => write::write(server, session, command).await,
+        CommandType::WriteOperation(command) => write::write(server, session, responses, command).await,
         CommandType::WriteStreamOperationStart(command) => {
             write_stream::start(server, session, responses, command).await
         }

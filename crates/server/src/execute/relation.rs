@@ -23,9 +23,9 @@ use millstream_spark::{
     plan::{ResolvedTable, ShowRequest, Translated, observed_metrics, show_request, translate},
     types,
 };
-use spark_connect_proto::{ExecutePlanResponse, Relation, execute_plan_response::Metrics};
+use spark_connect_proto::{ExecutePlanResponse, Relation, execute_plan_response::Metrics, relation::RelType};
 
-use super::{arrow_batches::ArrowBatches, resolve::resolve};
+use super::{arrow_batches::ArrowBatches, catalog, resolve::resolve};
 use crate::{operation::Responses, server::Server, session::Session};
 
 /// Sends schema, rows and metrics of `relation`.
@@ -39,19 +39,33 @@ pub async fn answer(
     relation: &Relation,
 ) -> Result<()> {
     if let Some(show) = show_request(relation) {
-        let text = rendered(server, session, &show).await?;
+        let (text, plan) = rendered(server, session, &show).await?;
         let name = if show.html { "html_string" } else { "show_string" };
         let schema = Schema::new(vec![Field::new(name, DataType::Utf8, false)]);
         let column = Arc::new(StringArray::from(vec![text]));
         let batch = RecordBatch::try_new(Arc::new(schema.clone()), vec![column])?;
         let rows = futures::stream::iter([Ok(batch)]).boxed();
-        return send(session, responses, &schema, rows).await;
+        send(session, responses, &schema, rows).await?;
+        return send_observed(responses, &plan).await;
+    }
+    if let Some(RelType::Catalog(call)) = &relation.rel_type {
+        let batch = catalog::rows(server, session, call)?;
+        let schema = batch.schema();
+        return send(session, responses, &schema, futures::stream::iter([Ok(batch)]).boxed()).await;
     }
     let translated = translated(server, session, relation).await?;
     let (schema, plan) = (translated.schema(), translated.plan.clone());
     let rows = rows(server, translated).await?;
     send(session, responses, &schema, rows.map_err(SparkError::from).boxed()).await?;
-    let observed_metrics = observed_metrics(&plan)?;
+    send_observed(responses, &plan).await
+}
+
+/// Sends what `observe` saw in the execution of `plan`, if anything did.
+///
+/// # Errors
+/// A metric of a type that has no literal yet.
+pub async fn send_observed(responses: &Responses, plan: &LogicalPlan) -> Result<()> {
+    let observed_metrics = observed_metrics(plan)?;
     if !observed_metrics.is_empty() {
         responses.send_fields(ExecutePlanResponse { observed_metrics, ..Default::default() }).await;
     }
@@ -196,7 +210,7 @@ async fn send(
 }
 
 /// The text of `show()`.
-async fn rendered(server: &Server, session: &Session, show: &ShowRequest) -> Result<String> {
+async fn rendered(server: &Server, session: &Session, show: &ShowRequest) -> Result<(String, LogicalPlan)> {
     let (translated, batches) = collect(server, session, &show.input).await?;
     let names: Vec<&str> = translated.columns.iter().map(|c| c.name()).collect();
     let zone = session.conf.read().zone();
@@ -205,8 +219,9 @@ async fn rendered(server: &Server, session: &Session, show: &ShowRequest) -> Res
         truncate: i32::try_from(show.truncate).unwrap_or(0),
         vertical: show.vertical,
     };
-    if show.html {
-        return html_string(&names, &batches, options, &zone);
-    }
-    show_string(&names, &batches, options, &zone)
+    let text = match show.html {
+        true => html_string(&names, &batches, options, &zone)?,
+        false => show_string(&names, &batches, options, &zone)?,
+    };
+    Ok((text, translated.plan))
 }

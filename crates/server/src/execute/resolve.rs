@@ -13,6 +13,7 @@ use millstream_spark::plan::{
 };
 use spark_connect_proto::Relation;
 
+use super::known_options::{self, Use};
 use crate::{
     server::Server,
     session::{Session, views::View},
@@ -97,6 +98,8 @@ async fn resolve_source(session: &Session, source: &SourceReference) -> Result<O
     if SPARK_FORMATS.contains(&format.as_str()) {
         return Err(SparkError::unsupported(format!("the data source `{format}`")));
     }
+    let used = if source.is_streaming { Use::ReadStream } else { Use::Read };
+    known_options::check(session, &format, used, &source.options)?;
     if !FILE_FORMATS.contains(&format.as_str()) {
         return Ok(None);
     }

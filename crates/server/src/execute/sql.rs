@@ -167,7 +167,7 @@ fn show_tables(session: &Session, pattern: Option<&str>) -> Result<RecordBatch> 
 }
 
 /// Spark's patterns: `*` for any text, `|` between alternatives, case ignored.
-fn like(pattern: &str, name: &str) -> bool {
+pub fn like(pattern: &str, name: &str) -> bool {
     fn matches(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,

@@ -14,14 +14,25 @@ use spark_connect_proto::{
     write_operation::{SaveMode as ProtoMode, SaveType},
 };
 
-use super::{partitions::partitions, relation, resolve::absolute, write_stream::local_path};
-use crate::{server::Server, session::Session};
+use super::{
+    known_options::{self, Use},
+    partitions::partitions,
+    relation,
+    resolve::absolute,
+    write_stream::local_path,
+};
+use crate::{operation::Responses, server::Server, session::Session};
 
 /// Runs a batch write.
 ///
 /// # Errors
 /// Spark's errors of analysis and execution; what is not supported.
-pub async fn write(server: &Server, session: &Session, command: &WriteOperation) -> Result<()> {
+pub async fn write(
+    server: &Server,
+    session: &Session,
+    responses: &Responses,
+    command: &WriteOperation,
+) -> Result<()> {
     refuse_tables(command)?;
     let input = command.input.as_ref().ok_or_else(|| SparkError::internal("a write without a plan"))?;
     let format = match command.source.as_deref().unwrap_or_default().to_ascii_lowercase() {
@@ -30,13 +41,16 @@ pub async fn write(server: &Server, session: &Session, command: &WriteOperation)
         }
         given => given,
     };
+    let options = Options::new(command.options.clone());
+    known_options::check(session, &format, Use::Write, &options)?;
     if format == "noop" {
         let translated = relation::translated(server, session, input).await?;
+        let plan = translated.plan.clone();
         let mut rows = relation::rows(server, translated).await?;
         while let Some(batch) = rows.next().await {
             batch?;
         }
-        return Ok(());
+        return relation::send_observed(responses, &plan).await;
     }
     let format_name = match format.as_str() {
         "csv" => "CSV",
@@ -48,7 +62,6 @@ pub async fn write(server: &Server, session: &Session, command: &WriteOperation)
         }
         _ => return Err(SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", command.source())),
     };
-    let options = Options::new(command.options.clone());
     let path = match &command.save_type {
         Some(SaveType::Path(path)) => Some(path.as_str()),
         _ => options.get("path"),
@@ -72,8 +85,10 @@ pub async fn write(server: &Server, session: &Session, command: &WriteOperation)
     if !write.check(&storage, &schema)? {
         return Ok(());
     }
+    let plan = translated.plan.clone();
     let rows = partitions(server, translated).await?;
-    write.run(storage, schema, rows).await
+    write.run(storage, schema, rows).await?;
+    relation::send_observed(responses, &plan).await
 }
 
 fn refuse_tables(command: &WriteOperation) -> Result<()> {

@@ -23,6 +23,7 @@ use spark_connect_proto::{
 
 use super::{
     file_sink,
+    known_options::{self, Use},
     resolve::{absolute, resolve},
 };
 use crate::{operation::Responses, server::Server, session::Session};
@@ -143,6 +144,7 @@ fn target(
         }
         given => given,
     };
+    known_options::check(session, &format, Use::WriteStream, options)?;
     let schema: SchemaRef = translated.schema();
     match format.as_str() {
         "memory" => {

@@ -1,7 +1,7 @@
 //! One session.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     sync::{
         Arc, OnceLock,
@@ -61,6 +61,8 @@ pub struct Session {
     /// Storage levels of persisted relations, by meaning. Nothing is stored: a plan is run
     /// again, which gives the same rows.
     pub persisted: Mutex<HashMap<String, StorageLevel>>,
+    /// Warnings that were given, so that each is given once.
+    pub warned: Mutex<HashSet<String>>,
     errors: Mutex<VecDeque<(String, SparkError)>>,
     last_access: AtomicI64,
     open_streams: AtomicUsize,
@@ -80,6 +82,7 @@ impl Session {
             queries: OnceLock::new(),
             cached_remote: Mutex::default(),
             persisted: Mutex::default(),
+            warned: Mutex::default(),
             errors: Mutex::default(),
             last_access: AtomicI64::new(now.0),
             open_streams: AtomicUsize::new(0),
