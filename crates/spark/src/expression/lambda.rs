@@ -18,6 +18,7 @@ use datafusion::{
     logical_expr::{
         ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
         expr::ScalarFunction,
+        physical_planning_context::PhysicalPlanningContext,
     },
     physical_expr::create_physical_expr,
 };
@@ -321,7 +322,7 @@ impl HigherOrder {
             columns.push(take(column, rows, None)?);
         }
         let schema = Arc::new(Schema::new(schema));
-        let physical = create_physical_expr(body, &DFSchema::try_from(Arc::clone(&schema))?, &ExecutionProps::new())?;
+        let physical = create_physical_expr(body, &DFSchema::try_from(Arc::clone(&schema))?, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
         let batch = RecordBatch::try_new(schema, columns)?;
         Ok(physical.evaluate(&batch)?.into_array(batch.num_rows())?)
     }
