@@ -105,17 +105,24 @@ impl StatefulAggregate {
             }
         }
 
-        let event_time =
-            (0..groups).find(|i| watermark_delay(schema.field(*i)).is_some()).map(|i| match &window {
-                Some(w) if w.position == i => EventTimeKey::Window,
-                fused => {
-                    let key = if fused.as_ref().is_some_and(|w| w.position < i) { i - 1 } else { i };
-                    match schema.field(i).data_type() {
-                        DataType::Struct(_) => EventTimeKey::WindowColumn(key),
-                        _ => EventTimeKey::Column(key),
-                    }
+        let event_times: Vec<usize> =
+            (0..groups).filter(|i| watermark_delay(schema.field(*i)).is_some()).collect();
+        if event_times.len() > 1 {
+            // Spark stops at the first batch: "More than one event time columns are available."
+            return Err(
+                SparkError::unsupported("grouping a stream by more than one event-time column").into()
+            );
+        }
+        let event_time = event_times.first().copied().map(|i| match &window {
+            Some(w) if w.position == i => EventTimeKey::Window,
+            fused => {
+                let key = if fused.as_ref().is_some_and(|w| w.position < i) { i - 1 } else { i };
+                match schema.field(i).data_type() {
+                    DataType::Struct(_) => EventTimeKey::WindowColumn(key),
+                    _ => EventTimeKey::Column(key),
                 }
-            });
+            }
+        });
         let schema = Arc::clone(schema);
         let node = Self { input, keys, window, aggregates, operator_id, output_mode, event_time, schema };
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))

@@ -60,27 +60,39 @@ impl OperatorMetadata {
         Ok(format!("v1\n{json}").into_bytes())
     }
 
-    /// Writes the file, or compares with the one that is there.
+    /// Writes the file if there is none.
+    ///
+    /// # Errors
+    /// The storage's, as a Spark error.
+    pub fn write_once(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
+        let path = Self::path(dir);
+        if storage.info(&path).map_err(|e| read_failed(&path, e))?.is_some() {
+            return Ok(());
+        }
+        storage.write_atomic(&path, &self.encode()?).map_err(|e| write_failed(&path, e))
+    }
+
+    /// Compares with the file that is there, if one is.
     ///
     /// # Errors
     /// `STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA` when another operator
     /// wrote it: the query was changed.
-    pub fn write_or_check(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
+    pub fn check(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
         let path = Self::path(dir);
         if storage.info(&path).map_err(|e| read_failed(&path, e))?.is_none() {
-            return storage.write_atomic(&path, &self.encode()?).map_err(|e| write_failed(&path, e));
+            return Ok(());
         }
         let bytes = storage.read(&path).map_err(|e| read_failed(&path, e))?;
         let json = bytes.strip_prefix(b"v1\n").unwrap_or(&bytes);
-        let show = |o: &OperatorInfo| {
-            format!("(OperatorId: {} -> OperatorName: {})", o.operator_id, o.operator_name)
-        };
         let stored: Self = serde_json::from_slice(json).map_err(|e| {
             SparkError::new("CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE")
                 .with("fileToRead", path.display().to_string())
                 .with("reason", format!("it does not parse: {e}"))
         })?;
         if stored.operator_info != self.operator_info {
+            let show = |o: &OperatorInfo| {
+                format!("(OperatorId: {} -> OperatorName: {})", o.operator_id, o.operator_name)
+            };
             return Err(SparkError::new("STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA")
                 .with("OpsInMetadataSeq", show(&stored.operator_info))
                 .with("OpsInCurBatchSeq", show(&self.operator_info)));

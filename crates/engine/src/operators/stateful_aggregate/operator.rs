@@ -155,6 +155,10 @@ impl StatefulAggregateOperator {
         Ok(emission)
     }
 
+    fn metadata(&self) -> OperatorMetadata {
+        OperatorMetadata::new(self.operator_id, self.name(), self.partitions)
+    }
+
     fn header(&self, kind: FileKind, version: i64, evicted: Option<i64>) -> Result<Header> {
         let schema = self.spec.state_schema()?;
         Ok(Header { kind, version, evicted, rows: 0, codec: String::new(), schema })
@@ -243,8 +247,12 @@ impl StatefulOperator for StatefulAggregateOperator {
         if self.inner.lock().phase == Phase::Ready(batch) {
             return Ok(());
         }
-        let (spec, log) = (self.spec.clone(), self.log.clone());
-        let mut inner = blocking(move || Self::read(&spec, &log, batch.0)).await?;
+        let (spec, log, metadata) = (self.spec.clone(), self.log.clone(), self.metadata());
+        let mut inner = blocking(move || {
+            metadata.check(log.storage().as_ref(), log.dir())?;
+            Self::read(&spec, &log, batch.0)
+        })
+        .await?;
         inner.phase = Phase::Ready(batch);
         *self.inner.lock() = inner;
         Ok(())
@@ -257,12 +265,11 @@ impl StatefulOperator for StatefulAggregateOperator {
             return Ok(());
         }
         let log = self.log.clone();
-        let metadata = (!self.inner.lock().metadata_written)
-            .then(|| OperatorMetadata::new(self.operator_id, self.name(), self.partitions));
+        let metadata = (!self.inner.lock().metadata_written).then(|| self.metadata());
         let snapshot = files.len() > 1;
         blocking(move || {
             if let Some(metadata) = metadata {
-                metadata.write_or_check(log.storage().as_ref(), log.dir())?;
+                metadata.write_once(log.storage().as_ref(), log.dir())?;
             }
             files.iter().try_for_each(|(kind, bytes)| log.write(batch.next().0, *kind, bytes))
         })

@@ -5,7 +5,7 @@
 //! one pane, and every window is a run of whole panes of always the same number.
 //!
 //! Windows and panes are numbered on the grid: window `k` starts at
-//! `start_time + k * slide`.
+//! `start_time + k * slide`. At the ends of time edges stop at the last instant there is.
 
 use std::ops::RangeInclusive;
 
@@ -51,17 +51,17 @@ impl PaneGrid {
     fn edge(&self, pane: i64) -> i64 {
         let slide = pane.div_euclid(self.per_slide);
         let second = pane.rem_euclid(self.per_slide) == 1;
-        self.start(slide) + if second { self.rest } else { 0 }
+        self.start(slide).saturating_add(if second { self.rest } else { 0 })
     }
 
     /// Start of window `k`.
     pub(super) fn start(&self, window: i64) -> i64 {
-        self.spec.start_time() + window * self.spec.slide()
+        window.saturating_mul(self.spec.slide()).saturating_add(self.spec.start_time())
     }
 
     /// End of window `k`.
     pub(super) fn end(&self, window: i64) -> i64 {
-        self.start(window) + self.spec.duration()
+        self.start(window).saturating_add(self.spec.duration())
     }
 
     /// First pane of window `k`.

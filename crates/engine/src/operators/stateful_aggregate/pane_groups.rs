@@ -9,7 +9,7 @@
 //! - Emission is sorted by window, then by key; it does not depend on ids or slots.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Bound,
     sync::Arc,
 };
@@ -24,12 +24,17 @@ use super::{
     buffer_set::BufferSet,
     groups::Groups,
     pane_grid::PaneGrid,
-    sliding_pass::{SlidingPass, Steps},
+    sliding_pass::{SlidingPass, Stacks, Steps},
     spec::Spec,
 };
 use crate::{Result, SparkError, operators::aggregate::Arrival, sink::OutputMode, state::KeyTable};
 
 const NO_PANE: (i64, u32) = (i64::MIN, 0);
+
+/// Slots that kept stacks may hold, over all keys.
+const MOST_STACKED_SLOTS: usize = 1 << 20;
+/// Windows of fewer panes are put together anew each time.
+const LEAST_STACKED_PANES: i64 = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -46,6 +51,9 @@ pub(super) struct PaneGroups {
     /// By slot: the last batch (counted by `epoch`) that changed it.
     touched: Vec<u32>,
     epoch: u32,
+    /// By key id, in append mode: aggregates of panes for the windows that are next. A cache.
+    stacks: HashMap<u32, Stacks>,
+    stacked_slots: usize,
     /// (pane, key) changed in this batch.
     dirty: Vec<(i64, u32)>,
     /// (pane, key) of rows late for at least one window.
@@ -70,6 +78,8 @@ impl PaneGroups {
             by_pane: BTreeMap::new(),
             touched: vec![],
             epoch: 0,
+            stacks: HashMap::new(),
+            stacked_slots: 0,
             dirty: vec![],
             late: HashSet::new(),
             live: 0,
@@ -177,20 +187,33 @@ impl PaneGroups {
         chunks.map(|chunk| (chunk[0].0, chunk.iter().map(|(_, pane)| *pane).collect())).collect()
     }
 
+    /// Gives the stacks of a key up.
+    fn forget_stacks(&mut self, key: u32) {
+        if let Some(stacks) = self.stacks.remove(&key) {
+            self.stacked_slots -= stacks.slots();
+            let slots: Vec<u32> = stacks.into_slots().collect();
+            self.buffers.release(&slots);
+        }
+    }
+
     /// Evaluates, for each `(key, its panes that matter)`, the windows those reach.
     fn emit(
         &mut self,
         mut wanted: Vec<(u32, Option<Vec<i64>>)>,
         first: Option<i64>,
         last: Option<i64>,
+        keep_stacks: bool,
     ) -> Result<Emission> {
-        let Self { grid, keys, buffers, panes, .. } = self;
+        let Self { grid, keys, buffers, panes, stacks: kept, stacked_slots, .. } = self;
+        let keep_stacks = keep_stacks && grid.per_window() >= LEAST_STACKED_PANES;
         wanted.sort_unstable_by(|a, b| keys.compare(a.0, b.0));
         let mut steps = Steps::default();
         let mut rows: Vec<(i64, u32, u32)> = Vec::new();
         for (key, reached) in &wanted {
             let own = &panes[*key as usize];
-            let mut pass = SlidingPass::new(grid, own);
+            let before = kept.remove(key).unwrap_or_default();
+            *stacked_slots -= before.slots();
+            let mut pass = SlidingPass::new(grid, own, before);
             let mut take = |window: i64| {
                 if let Some(slot) = pass.window(window, buffers, &mut steps)? {
                     rows.push((window, *key, slot));
@@ -200,6 +223,13 @@ impl PaneGroups {
             match reached {
                 Some(reached) => Self::windows(grid, reached.iter().copied(), first, last, &mut take)?,
                 None => Self::windows(grid, own.iter().map(|(pane, _)| *pane), first, last, &mut take)?,
+            }
+            let after = pass.into_stacks();
+            if keep_stacks && *stacked_slots + after.slots() <= MOST_STACKED_SLOTS {
+                *stacked_slots += after.slots();
+                kept.insert(*key, after);
+            } else {
+                steps.temporary.extend(after.into_slots());
             }
         }
         // Keys came in order, so a stable sort by window leaves (window, key).
@@ -222,6 +252,7 @@ impl PaneGroups {
         let kept = self.by_pane.split_off(&threshold);
         let dropped = std::mem::replace(&mut self.by_pane, kept);
         let mut released = Vec::new();
+        let mut emptied = Vec::new();
         for key in dropped.into_values().flatten() {
             let own = &mut self.panes[key as usize];
             let count = own.partition_point(|(pane, _)| *pane < threshold);
@@ -229,12 +260,14 @@ impl PaneGroups {
             if own.is_empty() {
                 *own = Vec::new();
                 self.keys.release(key);
+                emptied.push(key);
             }
             if self.recent[key as usize].0 < threshold {
                 self.recent[key as usize] = NO_PANE;
             }
         }
         self.buffers.release(&released);
+        emptied.into_iter().for_each(|key| self.forget_stacks(key));
     }
 
     /// Columns of the store for these (pane, key), which must exist; sorts them.
@@ -310,6 +343,9 @@ impl Groups for PaneGroups {
             if self.touched[slot as usize] != self.epoch {
                 self.touched[slot as usize] = self.epoch;
                 self.dirty.push((pane, key));
+                if self.stacks.get(&key).is_some_and(|stacks| stacks.cover(pane)) {
+                    self.forget_stacks(key);
+                }
             }
             slots.push(slot);
             // Rows of a batch are far fewer than 2^32.
@@ -360,16 +396,24 @@ impl Groups for PaneGroups {
         let emission = match frame.mode {
             OutputMode::Append => {
                 let (first, last) = finals.unwrap_or((1, 0));
-                self.emit(leaving.into_iter().map(|key| (key, None)).collect(), Some(first), Some(last))?
+                self.emit(
+                    leaving.into_iter().map(|key| (key, None)).collect(),
+                    Some(first),
+                    Some(last),
+                    true,
+                )?
             }
-            OutputMode::Update => {
-                self.emit(dirty.into_iter().map(|(key, panes)| (key, Some(panes))).collect(), first, None)?
-            }
+            OutputMode::Update => self.emit(
+                dirty.into_iter().map(|(key, panes)| (key, Some(panes))).collect(),
+                first,
+                None,
+                false,
+            )?,
             OutputMode::Complete => {
                 let mut keys: Vec<u32> = self.by_pane.values().flatten().copied().collect();
                 keys.sort_unstable();
                 keys.dedup();
-                self.emit(keys.into_iter().map(|key| (key, None)).collect(), None, None)?
+                self.emit(keys.into_iter().map(|key| (key, None)).collect(), None, None, false)?
             }
         };
         if let Some(last) = last {

@@ -9,23 +9,58 @@
 //!
 //! Aggregates made here are never changed again, so a pane or an intermediate result can
 //! serve as a result without a copy. Steps are only recorded; the caller runs them.
+//!
+//! A pass can go on where the pass of an earlier batch ended ([`Stacks`]): each window then
+//! costs a few merges however many panes it has. Stacks are a cache of unchanged panes: when
+//! a row reaches a pane they cover, they are given up and built again.
 
 use super::{buffer_set::BufferSet, pane_grid::PaneGrid};
 use crate::Result;
+
+/// Aggregates of a block: `(pane, slot)`, and which slots are not panes' own.
+#[derive(Debug, Default)]
+struct Stack {
+    block: i64,
+    aggregates: Vec<(i64, u32)>,
+    owned: Vec<u32>,
+}
+
+/// Tail and head aggregates of one key.
+#[derive(Debug, Default)]
+pub(super) struct Stacks {
+    /// Last pane first.
+    tail: Option<Stack>,
+    /// In pane order.
+    head: Option<Stack>,
+    /// Panes up to here are covered: a change in one of them makes the stacks void.
+    covered: i64,
+}
+
+impl Stacks {
+    /// Whether a change of `pane` makes the stacks void.
+    pub(super) fn cover(&self, pane: i64) -> bool {
+        pane <= self.covered
+    }
+
+    /// The slots to release with the stacks.
+    pub(super) fn into_slots(self) -> impl Iterator<Item = u32> {
+        self.tail.into_iter().chain(self.head).flat_map(|stack| stack.owned)
+    }
+
+    /// Number of slots the stacks hold.
+    pub(super) fn slots(&self) -> usize {
+        self.tail.iter().chain(&self.head).map(|stack| stack.owned.len()).sum()
+    }
+}
 
 /// The pass over one key. `panes` are its `(pane, slot)`, ascending.
 pub(super) struct SlidingPass<'a> {
     grid: &'a PaneGrid,
     panes: &'a [(i64, u32)],
-    /// Block of the tail, with `(pane, slot)` of its aggregates, last pane first.
-    tail: Option<(i64, Vec<(i64, u32)>)>,
-    /// Block of the head, with its aggregates in pane order.
-    head: Option<(i64, Vec<(i64, u32)>)>,
-    /// How many of `panes` the head has taken or passed.
-    head_next: usize,
+    stacks: Stacks,
 }
 
-/// Merge steps and the slots they fill, to be released after evaluation.
+/// Merge steps and the slots they fill that are to be released after evaluation.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     pub(super) merges: Vec<(u32, u32)>,
@@ -33,19 +68,29 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// A new slot holding `first` merged with `second`.
-    fn combine(&mut self, buffers: &mut BufferSet, first: u32, second: u32) -> Result<u32> {
+    /// A new slot, owned by `owner`, holding `first` merged with `second`.
+    fn combine(
+        buffers: &mut BufferSet,
+        merges: &mut Vec<(u32, u32)>,
+        first: u32,
+        second: u32,
+    ) -> Result<u32> {
         let slot = buffers.allocate()?;
-        self.temporary.push(slot);
-        self.merges.push((first, slot));
-        self.merges.push((second, slot));
+        merges.push((first, slot));
+        merges.push((second, slot));
         Ok(slot)
     }
 }
 
 impl<'a> SlidingPass<'a> {
-    pub(super) fn new(grid: &'a PaneGrid, panes: &'a [(i64, u32)]) -> Self {
-        Self { grid, panes, tail: None, head: None, head_next: 0 }
+    /// A pass that goes on with `stacks`, which cover unchanged panes only.
+    pub(super) fn new(grid: &'a PaneGrid, panes: &'a [(i64, u32)], stacks: Stacks) -> Self {
+        Self { grid, panes, stacks }
+    }
+
+    /// The stacks after the pass, for the next one.
+    pub(super) fn into_stacks(self) -> Stacks {
+        self.stacks
     }
 
     /// The slot that will hold the aggregate of `window`; windows must ascend. `None` when
@@ -60,45 +105,60 @@ impl<'a> SlidingPass<'a> {
         let first = self.grid.first_pane(window);
         let block = first.div_euclid(length);
         let boundary = (block + 1) * length;
+        let Self { panes, stacks, .. } = self;
 
-        if self.tail.as_ref().is_none_or(|(b, _)| *b != block) {
-            let mut aggregates: Vec<(i64, u32)> = Vec::new();
-            let from = self.panes.partition_point(|(p, _)| *p < first);
-            let to = self.panes.partition_point(|(p, _)| *p < boundary);
-            for (pane, slot) in self.panes[from..to].iter().rev() {
-                let whole = match aggregates.last() {
+        if stacks.tail.as_ref().is_none_or(|tail| tail.block != block) {
+            let mut tail = Stack { block, ..Stack::default() };
+            let from = panes.partition_point(|(p, _)| *p < first);
+            let to = panes.partition_point(|(p, _)| *p < boundary);
+            for (pane, slot) in panes[from..to].iter().rev() {
+                let whole = match tail.aggregates.last() {
                     None => *slot,
-                    Some((_, after)) => steps.combine(buffers, *slot, *after)?,
+                    Some((_, after)) => {
+                        let whole = Steps::combine(buffers, &mut steps.merges, *slot, *after)?;
+                        tail.owned.push(whole);
+                        whole
+                    }
                 };
-                aggregates.push((*pane, whole));
+                tail.aggregates.push((*pane, whole));
             }
-            self.tail = Some((block, aggregates));
+            // Results of earlier windows may be aggregates of the stack that goes.
+            steps.temporary.extend(stacks.tail.replace(tail).into_iter().flat_map(|old| old.owned));
         }
-        let tail = self.tail.as_ref().and_then(|(_, aggregates)| {
+        let tail = stacks.tail.as_ref().and_then(|tail| {
             // The longest tail that starts in the window: aggregates descend by pane.
-            let inside = aggregates.partition_point(|(pane, _)| *pane >= first);
-            inside.checked_sub(1).map(|i| aggregates[i].1)
+            let inside = tail.aggregates.partition_point(|(pane, _)| *pane >= first);
+            inside.checked_sub(1).map(|i| tail.aggregates[i].1)
         });
 
-        if self.head.as_ref().is_none_or(|(b, _)| *b != block + 1) {
-            self.head = Some((block + 1, Vec::new()));
-            self.head_next = self.panes.partition_point(|(p, _)| *p < boundary);
+        if stacks.head.as_ref().is_none_or(|head| head.block != block + 1) {
+            let head = Stack { block: block + 1, ..Stack::default() };
+            steps.temporary.extend(stacks.head.replace(head).into_iter().flat_map(|old| old.owned));
         }
         let mut head = None;
-        if let Some((_, aggregates)) = &mut self.head {
-            while let Some((pane, slot)) = self.panes.get(self.head_next).filter(|(p, _)| *p < first + length)
-            {
-                let whole = match aggregates.last() {
+        if let Some(stack) = &mut stacks.head {
+            let done = stack.aggregates.last().map_or(boundary - 1, |(pane, _)| *pane);
+            let from = panes.partition_point(|(p, _)| *p <= done);
+            for (pane, slot) in panes[from..].iter().take_while(|(p, _)| *p < first + length) {
+                let whole = match stack.aggregates.last() {
                     None => *slot,
-                    Some((_, before)) => steps.combine(buffers, *before, *slot)?,
+                    Some((_, before)) => {
+                        let whole = Steps::combine(buffers, &mut steps.merges, *before, *slot)?;
+                        stack.owned.push(whole);
+                        whole
+                    }
                 };
-                aggregates.push((*pane, whole));
-                self.head_next += 1;
+                stack.aggregates.push((*pane, whole));
             }
-            head = aggregates.last().map(|(_, slot)| *slot);
+            head = stack.aggregates.last().map(|(_, slot)| *slot);
         }
+        stacks.covered = first + length - 1;
         match (tail, head) {
-            (Some(tail), Some(head)) => steps.combine(buffers, tail, head).map(Some),
+            (Some(tail), Some(head)) => {
+                let whole = Steps::combine(buffers, &mut steps.merges, tail, head)?;
+                steps.temporary.push(whole);
+                Ok(Some(whole))
+            }
             (one, other) => Ok(one.or(other)),
         }
     }

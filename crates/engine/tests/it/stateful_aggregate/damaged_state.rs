@@ -124,3 +124,16 @@ async fn steps_out_of_order_are_refused() {
     let again = run.execute(BatchId(0), Millis(0), Millis(0), rows()).await;
     assert_eq!(again.unwrap_err().class(), "INTERNAL_ERROR", "a batch must not be applied twice");
 }
+
+#[tokio::test]
+async fn state_of_another_operator_is_refused() {
+    let storage = two_batches().await;
+    let path = PathBuf::from("/checkpoint/state/0/_metadata/metadata");
+    let text = String::from_utf8(storage.files.lock()[&path].clone()).unwrap();
+    storage.files.lock().insert(path.clone(), text.replace("stateStoreSave", "dedupe").into_bytes());
+    let (class, text) = load(query("sum", vec!["k"], 5_000_000), &storage).await.unwrap_err();
+    assert_eq!(class, "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA");
+    assert!(text.contains("dedupe"), "{text}");
+    storage.files.lock().remove(&path);
+    load(query("sum", vec!["k"], 5_000_000), &storage).await.unwrap();
+}
