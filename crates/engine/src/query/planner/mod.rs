@@ -13,7 +13,10 @@ mod unsupported;
 use std::sync::Arc;
 
 use datafusion::{
-    common::tree_node::{TreeNode, TreeNodeRecursion},
+    common::{
+        DFSchema,
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    },
     datasource::source_as_provider,
     execution::SessionState,
     logical_expr::{Expr, LogicalPlan},
@@ -25,7 +28,7 @@ use super::{QueryEnvironment, QuerySpec, streaming_query::Plans};
 use crate::{
     Result,
     operators::{StatefulOperator, stateful_operators},
-    plan::{BatchTimestampCell, StreamScan},
+    plan::{BatchTimestampCell, StreamScan, WATERMARK_DELAY_KEY},
     session::session_state,
     source::SourceSpec,
     state::StateLocation,
@@ -63,12 +66,13 @@ pub(crate) async fn plan(
     environment: &QueryEnvironment,
     state: StateLocation,
 ) -> Result<Template> {
-    unsupported::check(&spec.plan, spec.output_mode, &spec.conf)?;
+    let marked = keep_watermarks_of_unions(spec.plan.clone())?;
+    unsupported::check(&marked, spec.output_mode, &spec.conf)?;
     let timestamp = BatchTimestampCell::default();
-    let bound = timestamp.bind(spec.plan.clone())?;
+    let bound = timestamp.bind(marked)?;
     let mut session = session_state(1, Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let pushed = push_filters(bound, &session)?;
+    let pushed = keep_watermarks_of_unions(push_filters(bound, &session)?)?;
     let rewritten = rewrite::rewrite(pushed, spec.output_mode)?;
 
     let optimized = session.optimize(&rewritten.plan)?;
@@ -98,6 +102,40 @@ pub(crate) async fn plan(
     })
 }
 
+/// Marks the columns of a union as event time where those of its first input are.
+///
+/// DataFusion drops marks that differ in their delay; Spark's union has the columns of its
+/// first input, marks included.
+fn keep_watermarks_of_unions(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let marked = plan.transform_up(|node| match node {
+        LogicalPlan::Union(mut union) => {
+            let first = union.inputs.first().map(|input| Arc::clone(input.schema()));
+            let fields = union.schema.iter().enumerate().map(|(i, (qualifier, field))| {
+                let mark = first
+                    .as_ref()
+                    .and_then(|f| f.fields().get(i))
+                    .and_then(|f| f.metadata().get(WATERMARK_DELAY_KEY));
+                let mut metadata = field.metadata().clone();
+                if let Some(delay) = mark {
+                    metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
+                }
+                (qualifier.cloned(), Arc::new(field.as_ref().clone().with_metadata(metadata)))
+            });
+            union.schema =
+                Arc::new(DFSchema::new_with_metadata(fields.collect(), union.schema.metadata().clone())?);
+            Ok(Transformed::yes(LogicalPlan::Union(union)))
+        }
+        // Schemas above follow; leaves have nothing below them to follow.
+        node if node.inputs().is_empty() || !has_union(&node) => Ok(Transformed::no(node)),
+        node => node.recompute_schema().map(Transformed::yes),
+    })?;
+    Ok(marked.data)
+}
+
+fn has_union(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Union(_)) || plan.inputs().into_iter().any(has_union)
+}
+
 /// Moves filters down while aggregates are still the optimiser's own.
 ///
 /// Spark moves a filter on a grouping key below the aggregate and on below the watermark,
@@ -117,7 +155,8 @@ fn push_filters(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan
 }
 
 fn has_subquery(expr: &Expr) -> bool {
-    expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))).unwrap_or(true)
+    expr.exists(|e| Ok(matches!(e, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_))))
+        .unwrap_or(true)
 }
 
 /// The streaming read behind a leaf, if it is one.
