@@ -32,9 +32,9 @@ impl Translator<'_> {
             columns.extend(input.columns.iter().filter(|a| described(a)).cloned());
         }
         for name in &describe.cols {
-            match attribute::find(&input.columns, &[name.clone()], self.conf.case_sensitive)? {
+            match attribute::find(&input.columns, std::slice::from_ref(name), self.conf.case_sensitive)? {
                 Some((column, 1)) => columns.extend(described(column).then(|| column.clone())),
-                _ => return Err(attribute::unresolved(&input.columns, &[name.clone()])),
+                _ => return Err(attribute::unresolved(&input.columns, std::slice::from_ref(name))),
             }
         }
         self.statistics(&input, &columns, &statistics)

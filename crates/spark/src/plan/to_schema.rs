@@ -31,7 +31,10 @@ impl Translator<'_> {
                     continue;
                 }
                 [] => {
-                    return Err(super::attribute::unresolved(&input.columns, &[field.name().clone()]));
+                    return Err(super::attribute::unresolved(
+                        &input.columns,
+                        std::slice::from_ref(field.name()),
+                    ));
                 }
                 several => {
                     return Err(SparkError::new("AMBIGUOUS_COLUMN_OR_FIELD")

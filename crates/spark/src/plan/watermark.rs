@@ -33,7 +33,7 @@ impl Translator<'_> {
         let is_timestamp = matches!(event_time.data_type(), DataType::Timestamp(_, Some(_)));
         if !is_timestamp && !is_window(event_time.data_type()) {
             return Err(SparkError::new("EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE")
-                .with("eventName", super::attribute::quote_parts(&[event_time.name.clone()]))
+                .with("eventName", super::attribute::quote_parts(std::slice::from_ref(&event_time.name)))
                 .with("eventType", format!("\"{}\"", sql_name(event_time.data_type()))));
         }
         // A watermark means nothing to a batch.
