@@ -318,12 +318,14 @@ conditions! {
     "UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING" "0A000" Analysis "The char/varchar type can't be used in the table schema.\nIf you want Spark treat them as string type as same as Spark 3.0 and earlier, please set \"spark.sql.legacy.charVarcharAsString\" to \"true\".";
     "UNSUPPORTED_DATATYPE" "0A000" Parse "Unsupported data type <typeName>.";
     "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE" "0A000" Analysis "The <format> datasource doesn't support the column <columnName> of the type <columnType>.";
+    "UNSUPPORTED_EXPR_FOR_WINDOW" "42P20" Analysis "Expression <sqlExpr> not supported within a window function.";
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
     "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN" "0A000" Analysis "The feature is not supported: Queries from raw JSON/CSV/XML files are disallowed when the\nreferenced columns only include the internal corrupt record column\n(named `_corrupt_record` by default). For example:\n`spark.read.schema(schema).json(file).filter($\"_corrupt_record\".isNotNull).count()`\nand `spark.read.schema(schema).json(file).select(\"_corrupt_record\").show()`.\nInstead, you can cache or save the parsed results and then send the same query.\nFor example, `val df = spark.read.schema(schema).json(file).cache()` and then\n`df.filter($\"_corrupt_record\".isNotNull).count()`.";
     "UNSUPPORTED_GENERATOR.MULTI_GENERATOR" "42K0E" Analysis "The generator is not supported: only one generator allowed per SELECT clause but found <num>: <generators>.";
     "UNSUPPORTED_SAVE_MODE.EXISTENT_PATH" "0A000" Analysis "The save mode <saveMode> is not supported for: an existent path.";
     "USER_RAISED_EXCEPTION" "P0001" Runtime "<errorMessage>";
     "VIEW_NOT_FOUND" "42P01" Analysis "The view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS.";
+    "WINDOW_FUNCTION_FRAME_NOT_ORDERED" "42601" Analysis "Window function <wf_name> requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT <wf_expr> OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.";
     "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" "42601" Analysis "Window function <funcName> requires an OVER clause.";
     "WRITE_STREAM_NOT_ALLOWED" "42601" Analysis "`writeStream` can be called only on streaming Dataset/DataFrame.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";

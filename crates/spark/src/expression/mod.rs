@@ -30,6 +30,7 @@ pub use typed::TypedExpr;
 pub(crate) use coercion::Input;
 pub(crate) use extract::masked;
 pub(crate) use resolver::Resolver;
+pub(crate) use window::without_over;
 
 use crate::SessionConf;
 

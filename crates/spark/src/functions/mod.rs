@@ -36,7 +36,7 @@ pub(crate) use kernel::{Args, Evaluation, Kernel, Mode, exprs, kernel_call, vola
 
 use crate::{
     SessionConf,
-    expression::{Input, Resolver, TypedExpr},
+    expression::{Input, Resolver, TypedExpr, without_over},
     types,
 };
 
@@ -184,7 +184,9 @@ impl Output {
 /// `UNRESOLVED_ROUTINE`, `WRONG_NUM_ARGS.WITHOUT_SUGGESTION`, `DATATYPE_MISMATCH.*`, and
 /// `UNSUPPORTED_FEATURE.MILLSTREAM` for functions Spark has and we do not.
 pub(crate) fn call(mut call: Call) -> Result<TypedExpr> {
-    let Some(function) = registry::find(call.name) else { return Err(registry::unknown(call.name)) };
+    let Some(function) = registry::find(call.name) else {
+        return Err(without_over(call.name).unwrap_or_else(|| registry::unknown(call.name)));
+    };
     let given = call.args.len();
     if given < function.least || given > function.most {
         return Err(wrong_count(call.name, function, given));
