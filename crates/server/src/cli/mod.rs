@@ -32,14 +32,14 @@ fn report(error: &anyhow::Error) {
 }
 
 /// Sends log lines at `default` and above to stderr; `RUST_LOG` says otherwise.
-fn log_to_stderr(default: &str) {
+///
+/// `plain` lines have no time and no module: they stand among a script's own output.
+fn log_to_stderr(default: &str, plain: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors);
     // A second call, as in tests, changes nothing.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colors)
-        .try_init();
+    let _ = if plain { log.without_time().with_target(false).try_init() } else { log.try_init() };
 }

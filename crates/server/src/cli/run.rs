@@ -26,7 +26,7 @@ const BOOTSTRAP: &str = include_str!("bootstrap.py");
 /// # Errors
 /// When there is no script, no interpreter, or no port.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    super::log_to_stderr("error,millstream_server=warn,millstream_engine=warn,millstream_spark=warn");
+    super::log_to_stderr("error,millstream_server=warn,millstream_engine=warn,millstream_spark=warn", true);
     check_script(&args.script)?;
     let python = interpreter::find()?;
     let conf = base_conf(&args.conf)?;

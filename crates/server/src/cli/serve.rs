@@ -21,7 +21,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the address cannot be used.
 pub fn serve(args: &ServerArgs) -> Result<ExitCode> {
-    super::log_to_stderr("warn,millstream_server=info,millstream_engine=info,millstream_spark=info");
+    super::log_to_stderr("warn,millstream_server=info,millstream_engine=info,millstream_spark=info", false);
     let conf = base_conf(&args.conf)?;
     let runtimes = Runtimes::start()?;
     let code = runtimes.network.block_on(async {

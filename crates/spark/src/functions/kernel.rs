@@ -21,7 +21,7 @@ use datafusion::{
     common::{Result as DataFusionResult, ScalarValue},
     logical_expr::{
         ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-        expr::ScalarFunction,
+        expr::{Alias, Cast, ScalarFunction},
     },
 };
 use millstream_engine::{Result, SparkError, time::Zone};
@@ -209,7 +209,14 @@ struct KernelFunction {
     evaluation: Evaluation,
     kernel: Kernel,
     signature: Signature,
+    /// How deep calls nest below, and a hash of name and arguments: DataFusion asks for the
+    /// schema name of every level at every level, which is cubic where names are spelled out.
+    depth: usize,
+    content: u64,
 }
+
+/// Calls nested deeper than this are named by their hash.
+const MAX_NAMED_DEPTH: usize = 16;
 
 impl PartialEq for KernelFunction {
     fn eq(&self, other: &Self) -> bool {
@@ -235,6 +242,14 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> DataFusionResult<String> {
+        if self.depth > MAX_NAMED_DEPTH {
+            return Ok(format!("{}#{:016x}", self.name, self.content));
+        }
+        let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(format!("{}({})", self.name, args.join(",")))
     }
 
     fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
@@ -289,6 +304,31 @@ pub(crate) fn volatile_call(
     call_with(name, kernel, args, Field::new("", data_type, false), evaluation, Volatility::Volatile)
 }
 
+/// Depth and content hash of a call; those of calls below are taken over.
+fn nesting(name: &str, args: &[Expr]) -> (usize, u64) {
+    let mut hasher = std::hash::DefaultHasher::new();
+    name.hash(&mut hasher);
+    let mut depth = 0;
+    for arg in args {
+        let mut inner = arg;
+        while let Expr::Cast(Cast { expr, .. }) | Expr::Alias(Alias { expr, .. }) = inner {
+            inner = expr;
+        }
+        let below = match inner {
+            Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<KernelFunction>(),
+            _ => None,
+        };
+        match below {
+            Some(below) => {
+                depth = depth.max(below.depth);
+                below.content.hash(&mut hasher);
+            }
+            None => arg.hash(&mut hasher),
+        }
+    }
+    (depth + 1, hasher.finish())
+}
+
 fn call_with(
     name: &str,
     kernel: Kernel,
@@ -297,7 +337,10 @@ fn call_with(
     evaluation: Evaluation,
     volatility: Volatility,
 ) -> Expr {
+    let (depth, content) = nesting(name, &args);
     let function = KernelFunction {
+        depth,
+        content,
         name: name.to_string(),
         field: Arc::new(field),
         evaluation,
