@@ -15,6 +15,7 @@ mod schema_check;
 pub mod show;
 mod spark_schema;
 mod text;
+mod unimplemented;
 pub mod value_text;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -126,7 +127,9 @@ pub type ReadFormatRef = Arc<dyn ReadFormat>;
 /// An unknown format, option values Spark refuses, and known options that are not
 /// implemented.
 pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatRef> {
-    match format.to_ascii_lowercase().as_str() {
+    let format = format.to_ascii_lowercase();
+    unimplemented::refuse_unimplemented(&format, options)?;
+    match format.as_str() {
         "csv" => Ok(Arc::new(csv::CsvReader::new(options, zone)?)),
         "json" => Ok(Arc::new(json::JsonReader::new(options, zone)?)),
         "parquet" => Ok(Arc::new(parquet::ParquetReader::new(options)?)),
@@ -140,7 +143,9 @@ pub fn reader(format: &str, options: &Options, zone: Zone) -> Result<ReadFormatR
 /// # Errors
 /// As [`reader`].
 pub fn writer(format: &str, options: &Options, zone: Zone) -> Result<WriteFormatRef> {
-    match format.to_ascii_lowercase().as_str() {
+    let format = format.to_ascii_lowercase();
+    unimplemented::refuse_unimplemented(&format, options)?;
+    match format.as_str() {
         "csv" => Ok(Arc::new(csv::CsvWriter::new(options, zone)?)),
         "json" => Ok(Arc::new(json::JsonWriter::new(options, zone)?)),
         "parquet" => Ok(Arc::new(parquet::ParquetWriter::new(options)?)),

@@ -92,7 +92,7 @@ impl Decoder {
             .iter()
             .map(|f| ColumnBuilder::new(f.data_type(), capacity))
             .collect::<Result<Vec<_>>>()?;
-        let check_count = fields.iter().all(Option::is_some);
+        let check_count = !options.pruning || fields.iter().all(Option::is_some);
         if !check_count {
             // Fields after the last wanted one need no look.
             let wanted = fields.iter().rposition(Option::is_some).map_or(0, |p| p + 1);

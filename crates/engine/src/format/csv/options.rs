@@ -30,6 +30,8 @@ pub(crate) struct CsvReadOptions {
     pub(crate) mode: ParseMode,
     pub(crate) corrupt_column: String,
     pub(crate) multi_line: bool,
+    /// Only wanted fields are looked at; otherwise every record's field count is checked.
+    pub(crate) pruning: bool,
     pub(crate) line_end: LineEnd,
 }
 
@@ -91,12 +93,6 @@ impl CsvReadOptions {
         if multi_line && !(line_end == LineEnd::Any || line_end == LineEnd::Custom(b"\n".to_vec())) {
             return Err(SparkError::unsupported("the CSV option `lineSep` together with `multiLine`"));
         }
-        if let Some(locale) = options.get("locale").filter(|l| !l.eq_ignore_ascii_case("en-US")) {
-            return Err(SparkError::unsupported(format!("the CSV option `locale` with the value {locale}")));
-        }
-        if options.get("singleVariantColumn").is_some() {
-            return Err(SparkError::unsupported("the CSV option `singleVariantColumn`"));
-        }
         let max_chars = match int_option(options, "maxCharsPerColumn", -1)? {
             -1 => None,
             n => Some(usize::try_from(n).map_err(|_| illegal("maxCharsPerColumn must be positive or -1"))?),
@@ -125,6 +121,7 @@ impl CsvReadOptions {
             mode: ParseMode::of(options),
             corrupt_column: options.get("columnNameOfCorruptRecord").unwrap_or("_corrupt_record").to_string(),
             multi_line,
+            pruning: bool_option(options, "columnPruning", true)?,
             line_end,
         })
     }

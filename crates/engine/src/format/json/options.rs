@@ -57,11 +57,6 @@ pub(super) struct JsonWriteOptions {
 impl JsonReadOptions {
     pub(super) fn new(options: &Options, zone: Zone) -> Result<Self> {
         check_encoding(options)?;
-        for name in ["singleVariantColumn", "explodeEmbeddedArray"] {
-            if options.get(name).is_some() {
-                return Err(SparkError::unsupported(format!("the JSON option `{name}`")));
-            }
-        }
         let flag = |name: &str, default: bool| bool_option(options, name, default);
         Ok(Self {
             lenience: Lenience {
