@@ -54,8 +54,12 @@ origin: build $(VENV) ## the script this comes from, unmodified: make origin ORI
 spark-tests: $(VENV) $(SPARK) ## the client tests against Apache Spark itself, the referee (needs Java)
 	MILLSTREAM_SPARK_PYTHON=$(abspath .venv-spark/bin/python) .venv/bin/python -m pytest -q tests/pyspark --spark
 
-record: $(SPARK) ## records the golden files of streaming behaviour anew from Apache Spark (needs Java)
+record: $(SPARK) ## records the golden files anew from Apache Spark (needs Java)
 	.venv-spark/bin/python tests/golden/record_streaming.py
+	.venv-spark/bin/python tests/golden/streaming/record.py > .build/golden.json && mv .build/golden.json tests/golden/streaming/golden.json
+	.venv-spark/bin/python tests/golden/record_functions.py
+	cd tests/golden && ../../.venv-spark/bin/python record_relations.py
+	.venv-spark/bin/python tests/golden/record_formats.py
 
 clean: ## removes what was built and set up
 	rm -rf target .build .venv .venv-spark
