@@ -141,11 +141,12 @@ impl Inner {
         let mut watched: Vec<PathBuf> = Vec::new();
         for path in &self.listing.paths {
             let dir = if self.listing.is_glob(path) { fixed_prefix(path) } else { PathBuf::from(path) };
-            watched.push(if dir.is_file() {
-                dir.parent().map_or(dir.clone(), Path::to_path_buf)
-            } else {
-                dir
-            });
+            // A glob near the root (`/*/in`) would mean watching the whole machine: it is
+            // listed once a second instead.
+            if self.listing.is_glob(path) && dir.components().count() < 3 {
+                continue;
+            }
+            watched.push(if dir.is_file() { dir.parent().map_or(dir.clone(), Path::to_path_buf) } else { dir });
         }
         self.watch.watch(&watched);
         // A directory that vanished has no files, as in Spark.
