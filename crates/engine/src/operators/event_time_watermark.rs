@@ -196,9 +196,8 @@ fn observe(column: &ArrayRef) -> Result<Option<EventTimeRange>> {
         times.values().iter().copied().for_each(&mut add);
     } else {
         for row in 0..times.len() {
-            if times.is_valid(row) && column.is_valid(row) {
-                add(times.value(row));
-            }
+            // As in Spark, a row without a time counts as one of the epoch here (and nowhere else).
+            add(if times.is_valid(row) && column.is_valid(row) { times.value(row) } else { 0 });
         }
     }
     Ok(range)
@@ -209,11 +208,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn observes_in_milliseconds_rounded_down_and_skips_nulls() {
+    fn observes_in_milliseconds_rounded_down_and_takes_nulls_for_the_epoch() {
         let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(1_999), None, Some(-1)]));
         let range = observe(&times).unwrap().unwrap();
-        assert_eq!(range, EventTimeRange { min: Millis(-1), max: Millis(1), sum: 0.0, count: 2 });
+        assert_eq!(range, EventTimeRange { min: Millis(-1), max: Millis(1), sum: 0.0, count: 3 });
         let none: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![None, None]));
-        assert_eq!(observe(&none).unwrap(), None);
+        let epoch = EventTimeRange { min: Millis(0), max: Millis(0), sum: 0.0, count: 2 };
+        assert_eq!(observe(&none).unwrap(), Some(epoch));
+        assert_eq!(observe(&none.slice(0, 0)).unwrap(), None);
     }
 }

@@ -57,7 +57,7 @@ pub struct EventTimeRange {
     pub max: Millis,
     /// Sum, for the average of the progress JSON.
     pub sum: f64,
-    /// Number of non-null event times.
+    /// Number of rows; those without an event time count as the epoch, as in Spark.
     pub count: u64,
 }
 
