@@ -11,14 +11,17 @@ pub fn write_double(value: f64, out: &mut String) {
     if write_special(value.is_nan(), value.is_infinite(), value == 0.0, value.is_sign_negative(), out) {
         return;
     }
-    let mut text = Ascii::default();
-    let _ = write!(text, "{:e}", value.abs());
-    if text.is_one_digit() {
-        // Java wants the nearest two digits then: 4.9E-324, not 5E-324.
-        text = Ascii::default();
-        let _ = write!(text, "{:.1e}", value.abs());
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value.abs());
+    if (1e-3..1e7).contains(&value.abs()) && write_plain(value.is_sign_negative(), text, out) {
+        return;
     }
-    write_java(value.is_sign_negative(), text.as_str(), out);
+    let mut digits = Digits::parse(text);
+    if digits.len == 1 && value.abs() < f64::MIN_POSITIVE {
+        // Where doubles lie far apart Java wants the nearest two digits: 4.9E-324, not 5E-324.
+        digits = Digits::parse(&format!("{:.1e}", value.abs()));
+    }
+    digits.write_java(value.is_sign_negative(), out);
 }
 
 /// `Float.toString`; see [`write_double`].
@@ -26,13 +29,16 @@ pub fn write_float(value: f32, out: &mut String) {
     if write_special(value.is_nan(), value.is_infinite(), value == 0.0, value.is_sign_negative(), out) {
         return;
     }
-    let mut text = Ascii::default();
-    let _ = write!(text, "{:e}", value.abs());
-    if text.is_one_digit() {
-        text = Ascii::default();
-        let _ = write!(text, "{:.1e}", value.abs());
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value.abs());
+    if (1e-3..1e7).contains(&value.abs()) && write_plain(value.is_sign_negative(), text, out) {
+        return;
     }
-    write_java(value.is_sign_negative(), text.as_str(), out);
+    let mut digits = Digits::parse(text);
+    if digits.len == 1 && value.abs() < f32::MIN_POSITIVE {
+        digits = Digits::parse(&format!("{:.1e}", value.abs()));
+    }
+    digits.write_java(value.is_sign_negative(), out);
 }
 
 /// `value / 10^scale` as `BigDecimal` prints it: `toPlainString`, or `toString`, which
@@ -92,42 +98,82 @@ fn write_special(nan: bool, infinite: bool, zero: bool, negative: bool, out: &mu
     true
 }
 
-/// Rust's `d.ddde-x` in Java's layout.
-fn write_java(negative: bool, text: &str, out: &mut String) {
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // `{:.1e}` may leave a zero that Java would not print twice.
-    let rest = rest.trim_end_matches('0');
+/// The usual case: a plain `12.5` is Java's text already.
+fn write_plain(negative: bool, text: &str, out: &mut String) -> bool {
+    if text.contains('e') || !text.contains('.') {
+        return false;
+    }
     if negative {
         out.push('-');
     }
-    match exponent {
-        0..7 => {
-            let whole = usize::try_from(exponent).unwrap_or(0);
-            out.push_str(first);
-            if rest.len() <= whole {
-                out.push_str(rest);
-                zeros(exponent - i32::try_from(rest.len()).unwrap_or(0), out);
-                out.push_str(".0");
-            } else {
-                let (integer, fraction) = rest.split_at(whole);
-                out.push_str(integer);
-                out.push('.');
-                out.push_str(fraction);
+    out.push_str(text);
+    true
+}
+
+/// Significant digits `d1 d2 ..` of `d1.d2.. * 10^exponent`, without zeros at the end.
+struct Digits {
+    digits: [u8; 24],
+    len: usize,
+    exponent: i32,
+}
+
+impl Digits {
+    /// Reads a positive number, plain or with an exponent.
+    fn parse(text: &str) -> Self {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let mut exponent: i32 = exponent.parse().unwrap_or(0);
+        let (mut digits, mut len, mut before_point) = ([b'0'; 24], 0, true);
+        for byte in mantissa.bytes() {
+            if byte == b'.' {
+                before_point = false;
+                continue;
+            }
+            if len == 0 && byte == b'0' {
+                // A leading zero: before the point it means nothing, after it a power of ten.
+                exponent -= i32::from(!before_point);
+                continue;
+            }
+            exponent += i32::from(before_point);
+            if let Some(slot) = digits.get_mut(len) {
+                *slot = byte;
+                len += 1;
             }
         }
-        -3..0 => {
-            out.push_str("0.");
-            zeros(-exponent - 1, out);
-            out.push_str(first);
-            out.push_str(rest);
+        while len > 1 && digits.get(len - 1) == Some(&b'0') {
+            len -= 1;
         }
-        _ => {
-            out.push_str(first);
-            out.push('.');
-            out.push_str(if rest.is_empty() { "0" } else { rest });
-            let _ = write!(out, "E{exponent}");
+        Self { digits, len, exponent: exponent - 1 }
+    }
+
+    fn range(&self, from: usize, to: usize) -> &str {
+        let bytes = self.digits.get(from..to.min(self.len)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn write_java(&self, negative: bool, out: &mut String) {
+        if negative {
+            out.push('-');
+        }
+        match self.exponent {
+            0..7 => {
+                let whole = usize::try_from(self.exponent).unwrap_or(0) + 1;
+                out.push_str(self.range(0, whole));
+                zeros(self.exponent + 1 - i32::try_from(self.len).unwrap_or(0), out);
+                out.push('.');
+                out.push_str(if self.len > whole { self.range(whole, self.len) } else { "0" });
+            }
+            -3..0 => {
+                out.push_str("0.");
+                zeros(-self.exponent - 1, out);
+                out.push_str(self.range(0, self.len));
+            }
+            exponent => {
+                out.push_str(self.range(0, 1));
+                out.push('.');
+                out.push_str(if self.len > 1 { self.range(1, self.len) } else { "0" });
+                // Writing to a String cannot fail.
+                let _ = write!(out, "E{exponent}");
+            }
         }
     }
 }
@@ -151,11 +197,6 @@ impl Default for Ascii {
 impl Ascii {
     fn as_str(&self) -> &str {
         self.bytes.get(..self.len).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
-    }
-
-    /// `5e-324`: nothing between the first digit and the exponent.
-    fn is_one_digit(&self) -> bool {
-        self.bytes.get(1) == Some(&b'e')
     }
 }
 

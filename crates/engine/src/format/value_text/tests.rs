@@ -63,6 +63,10 @@ fn doubles_and_floats_print_like_java() {
         (f32::MAX, "3.4028235E38"),
         (1e-45, "1.4E-45"),
         (3.0, "3.0"),
+        // Of two shortest texts equally near, the even one.
+        (2_288_219.25, "2288219.2"),
+        (0.001, "0.001"),
+        (9.99e-4, "9.99E-4"),
     ] {
         assert_eq!(float(value), text);
     }

@@ -426,6 +426,27 @@ fn spark_entries_are_rewritten_byte_for_byte() {
 }
 
 #[test]
+fn every_format_names_its_files_and_writes_one_for_no_rows() {
+    for (format, header, end, content) in [
+        ("csv", "false", "-c000.csv", Some("")),
+        ("csv", "true", "-c000.csv", Some("x,p\n")),
+        ("json", "false", "-c000.json", Some("")),
+        ("parquet", "false", "-c000.snappy.parquet", None),
+    ] {
+        let options = Options::new([("header".to_string(), header.to_string())]);
+        let format = crate::format::writer(format, &options, Zone::UTC).unwrap();
+        let layout = WriteLayout::new(format, &schema(), &[], &options, Arc::new(Zone::UTC)).unwrap();
+        assert_eq!(layout.split(Uuid::nil(), 1).finish().unwrap(), []);
+        let files = layout.split(Uuid::nil(), 0).finish().unwrap();
+        assert_eq!(files[0].name, format!("part-00000-{}{end}", Uuid::nil()));
+        match content {
+            Some(text) => assert_eq!(String::from_utf8_lossy(&files[0].bytes), text),
+            None => assert!(files[0].bytes.starts_with(b"PAR1")),
+        }
+    }
+}
+
+#[test]
 fn illegal_partitioning_is_refused_as_in_spark() {
     let spec = |columns: &[&str]| FileSinkSpec {
         path: PathBuf::from("/out"),
