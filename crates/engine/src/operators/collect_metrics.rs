@@ -10,14 +10,13 @@ use datafusion::{
     catalog::Session,
     common::{DFSchema, Result, internal_datafusion_err, tree_node::TreeNodeRecursion},
     execution::{SendableRecordBatchStream, TaskContext, context::ExecutionProps},
-    logical_expr::Accumulator,
-    physical_expr::aggregate::AggregateFunctionExpr,
+    logical_expr::{Accumulator, physical_planning_context::PhysicalPlanningContext},
+    physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder},
     physical_plan::{
         ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
         PhysicalExpr, PlanProperties, ReplaceChildrenOptions, execution_plan::CardinalityEffect,
         stream::RecordBatchStreamAdapter,
     },
-    physical_planner::create_aggregate_expr_and_maybe_filter,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -72,7 +71,12 @@ impl CollectMetricsExec {
         let physical = input.schema();
         let mut calls = Vec::with_capacity(node.calls().len());
         for call in node.calls() {
-            calls.push(create_aggregate_expr_and_maybe_filter(call, schema, &physical, props)?.0);
+            let planning = PhysicalPlanningContext::default();
+            let lowered = LoweredAggregateBuilder::new(call, schema, &physical, props, &planning).build()?;
+            if lowered.filter.is_some() || !lowered.order_bys.is_empty() {
+                return Err(internal_datafusion_err!("an observed aggregate with a filter or an order"));
+            }
+            calls.push(lowered.aggregate);
         }
         let call_schema = node.call_schema()?;
         let results = node
