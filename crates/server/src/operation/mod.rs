@@ -1,11 +1,11 @@
 //! Operations: what an `ExecutePlan` call started, and the responses it has produced.
 
 mod attach;
-mod operation;
+mod execute_holder;
 mod operations;
 mod response_buffer;
 
 pub use attach::{ResponseStream, attach};
-pub use operation::{Operation, OperationState, Responses};
+pub use execute_holder::{Operation, OperationState, Responses};
 pub use operations::Operations;
 pub use response_buffer::{Next, ResponseBuffer};

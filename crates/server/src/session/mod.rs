@@ -5,8 +5,8 @@ pub mod conf;
 pub mod listeners;
 pub mod manager;
 pub mod queries;
-mod session;
+mod session_holder;
 pub mod views;
 
 pub use manager::SessionManager;
-pub use session::{Session, SessionKey};
+pub use session_holder::{Session, SessionKey};
