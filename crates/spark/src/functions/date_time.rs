@@ -106,6 +106,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(Some(zone(to.value(row))?.to_local(instant)))
         })
     }),
+    custom(&["timestampadd", "timestampdiff"], 3, 3, |call| {
+        Err(SparkError::unsupported(format!("the function `{}`", call.name)))
+    }),
     custom(&["make_dt_interval"], 0, 4, make_dt_interval),
     custom(&["make_ym_interval"], 0, 2, make_ym_interval),
     custom(&["make_interval"], 0, 7, make_interval),
@@ -371,18 +374,21 @@ fn months_between(mut call: Call) -> Result<TypedExpr> {
         let (a, b) = (args.primitives::<TimestampMicrosecondType>(0)?, args.primitives::<TimestampMicrosecondType>(1)?);
         let rounds = args.booleans(2)?;
         let zone = args.evaluation.zone;
-        args.build::<Float64Type>(|row| Ok(Some(between(zone.to_local(a.value(row)), zone.to_local(b.value(row)), rounds.value(row)))))
+        args.build::<Float64Type>(|row| Ok(Some(between(a.value(row), b.value(row), zone, rounds.value(row)))))
     };
     let expr = kernel_call("months_between", f, exprs(&args), DataType::Float64, nullable, evaluation);
     Ok(TypedExpr::new(expr, DataType::Float64, nullable, sql))
 }
 
-/// Months between two wall clock readings, a month having 31 days.
-fn between(a: i64, b: i64, rounds: bool) -> f64 {
-    let split = |local: i64| {
-        let (year, month, day) = date_of(i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0));
+/// Months between two instants on `zone`'s calendar, a month having 31 days. The time of
+/// day is what has passed since midnight.
+fn between(a: i64, b: i64, zone: Zone, rounds: bool) -> f64 {
+    let split = |micros: i64| {
+        let days = zone.to_local(micros).div_euclid(MICROS_PER_DAY);
+        let (year, month, day) = date_of(i32::try_from(days).unwrap_or(0));
         let last = day == calendar::days_in_month(year, month);
-        (i64::from(year) * 12 + i64::from(month), i64::from(day), last, local.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND)
+        let passed = micros - zone.to_utc(days * MICROS_PER_DAY);
+        (i64::from(year) * 12 + i64::from(month), i64::from(day), last, passed / MICROS_PER_SECOND)
     };
     let ((months_a, day_a, last_a, seconds_a), (months_b, day_b, last_b, seconds_b)) = (split(a), split(b));
     let months = (months_a - months_b) as f64;
