@@ -26,7 +26,11 @@ use super::{
     scope::RelationScope,
     translator::{Frame, Translator},
 };
-use crate::{expression::TypedExpr, sql::message, types};
+use crate::{
+    expression::TypedExpr,
+    sql::{self, message},
+    types,
+};
 
 const GENERATORS: [&str; 8] = [
     "explode",
@@ -51,6 +55,23 @@ fn generator(expression: &proto::Expression) -> Option<(&proto::Expression, &[St
             .then_some((expression, &[])),
         _ => None,
     }
+}
+
+/// The select list with generators that came as SQL text (`selectExpr("explode(a) b")`) parsed.
+pub(super) fn parsed(expressions: &[proto::Expression]) -> Cow<'_, [proto::Expression]> {
+    let as_generator = |expression: &proto::Expression| match expression.expr_type.as_ref() {
+        // What cannot be parsed is reported where the item is resolved.
+        Some(ExprType::ExpressionString(text)) => {
+            sql::parse_expression(&text.expression).ok().filter(|parsed| generator(parsed).is_some())
+        }
+        _ => None,
+    };
+    let found: Vec<Option<proto::Expression>> = expressions.iter().map(as_generator).collect();
+    if found.iter().all(Option::is_none) {
+        return Cow::Borrowed(expressions);
+    }
+    let items = expressions.iter().zip(found);
+    Cow::Owned(items.map(|(given, parsed)| parsed.unwrap_or_else(|| given.clone())).collect())
 }
 
 /// `input` with the rows a generator among `expressions` makes, and the expressions over

@@ -23,7 +23,8 @@ impl Translator<'_> {
             None | Some(proto::Relation { rel_type: None, .. }) => self.one_row(),
             Some(input) => self.frame(input)?,
         };
-        let (input, expressions) = generate::expand(self, input, &project.expressions)?;
+        let expressions = generate::parsed(&project.expressions);
+        let (input, expressions) = generate::expand(self, input, &expressions)?;
         let scope = RelationScope::select(self, &input);
         let mut items = Vec::with_capacity(expressions.len());
         for expression in expressions.iter() {
