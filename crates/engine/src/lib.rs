@@ -7,17 +7,17 @@
 //! It knows nothing of Connect messages, SQL text, session configuration, gRPC,
 //! HTTP, Python processes or environment variables.
 
-pub mod error;
-pub mod time;
-pub mod format;
-pub mod checkpoint;
-pub mod state;
-pub mod source;
-pub mod sink;
-pub mod plan;
-pub mod operators;
-pub mod query;
 pub mod batch;
+pub mod checkpoint;
+pub mod error;
+pub mod format;
+pub mod operators;
+pub mod plan;
+pub mod query;
 pub mod session;
+pub mod sink;
+pub mod source;
+pub mod state;
+pub mod time;
 
 pub use error::{Result, SparkError};

@@ -9,10 +9,10 @@
 //! one translation for both.
 
 pub mod conf;
-pub mod types;
 pub mod expression;
 pub mod functions;
 pub mod plan;
 pub mod sql;
+pub mod types;
 
 pub use conf::SessionConf;

@@ -64,7 +64,10 @@ pub struct BatchWrite {
 
 impl std::fmt::Debug for BatchWrite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchWrite").field("path", &self.path).field("mode", &self.mode).finish_non_exhaustive()
+        f.debug_struct("BatchWrite")
+            .field("path", &self.path)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,7 +80,9 @@ impl BatchWrite {
     /// [`WriteLayout::new`]: fix the query.
     pub fn check(&self, storage: &StorageRef, schema: &SchemaRef) -> Result<bool> {
         if schema.fields().is_empty() {
-            return Err(SparkError::new("EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE").with("format", self.format_name));
+            return Err(
+                SparkError::new("EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE").with("format", self.format_name)
+            );
         }
         self.layout(schema)?;
         let exists = storage.info(&self.path).map_err(|e| read_failed(&self.path, e))?.is_some();
@@ -191,7 +196,8 @@ impl BatchWrite {
     /// in the directories that get new files.
     fn remove_old(&self, storage: &StorageRef, staging: &Path, names: &[String]) -> Result<()> {
         let mode = self.options.get("partitionOverwriteMode");
-        let dynamic = !self.partition_by.is_empty() && mode.is_some_and(|m| m.eq_ignore_ascii_case("dynamic"));
+        let dynamic =
+            !self.partition_by.is_empty() && mode.is_some_and(|m| m.eq_ignore_ascii_case("dynamic"));
         if dynamic {
             let dirs: HashSet<&str> = names.iter().filter_map(|n| Some(n.rsplit_once('/')?.0)).collect();
             for dir in dirs {

@@ -51,9 +51,7 @@ impl CommitLog {
         match lines.first().map(String::as_str) {
             // Spark's first versions wrote `{}` or nothing.
             None | Some("") => Ok(Some(CommitMetadata::default())),
-            Some(json) => {
-                serde_json::from_str(json).map(Some).map_err(|e| damaged(&self.log.path(batch), e))
-            }
+            Some(json) => serde_json::from_str(json).map(Some).map_err(|e| damaged(&self.log.path(batch), e)),
         }
     }
 

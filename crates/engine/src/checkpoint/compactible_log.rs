@@ -212,8 +212,7 @@ impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
     fn need(&self, number: i64, compact: bool) -> Result<Vec<String>> {
         let path = self.file(number, compact);
         self.read(&path)?.ok_or_else(|| {
-            SparkError::new("BATCH_METADATA_NOT_FOUND")
-                .with("batchMetadataFile", super::to_uri(&path))
+            SparkError::new("BATCH_METADATA_NOT_FOUND").with("batchMetadataFile", super::to_uri(&path))
         })
     }
 

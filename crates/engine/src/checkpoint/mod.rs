@@ -113,7 +113,8 @@ impl Checkpoint {
             }
         };
         let adopted = adopted(&storage, &root.join("_millstream/origin"), &offsets)?;
-        let checkpoint = Self { storage, root, id, is_new: known.is_none(), adopted, _lock: lock, offsets, commits };
+        let checkpoint =
+            Self { storage, root, id, is_new: known.is_none(), adopted, _lock: lock, offsets, commits };
         for dir in [checkpoint.offsets.log().dir(), checkpoint.commits.log().dir()] {
             checkpoint.remove_litter(dir)?;
         }

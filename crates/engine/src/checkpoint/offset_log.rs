@@ -83,7 +83,8 @@ impl OffsetSeqMetadata {
     /// The settings a restart must run under: what the file says, else what Spark assumes
     /// for files of older versions. A key that is absent here keeps the session's value.
     pub fn resumed_conf(&self) -> BTreeMap<String, String> {
-        let value = |c: &FrozenConf| self.conf.get(c.key).cloned().or_else(|| Some(c.if_missing?.to_string()));
+        let value =
+            |c: &FrozenConf| self.conf.get(c.key).cloned().or_else(|| Some(c.if_missing?.to_string()));
         FROZEN_CONF.iter().filter_map(|c| Some((c.key.to_string(), value(c)?))).collect()
     }
 }

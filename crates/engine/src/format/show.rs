@@ -133,9 +133,11 @@ fn cells<Z: ZoneOffsets + ?Sized>(
     for batch in batches {
         let wanted = num_rows - rows.len();
         let batch_rows = batch.num_rows().min(wanted);
-        let texts = batch.columns().iter().take(columns).map(|column| {
-            to_text(&column.slice(0, batch_rows), zone, TextStyle::Pretty)
-        });
+        let texts = batch
+            .columns()
+            .iter()
+            .take(columns)
+            .map(|column| to_text(&column.slice(0, batch_rows), zone, TextStyle::Pretty));
         let texts = texts.collect::<Result<Vec<_>>>()?;
         for row in 0..batch_rows {
             let cell = |text: &StringArray| {

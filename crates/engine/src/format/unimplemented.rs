@@ -41,11 +41,15 @@ mod tests {
 
     #[test]
     fn only_options_that_would_change_the_result_are_refused() {
-        let options = |list: &[(&str, &str)]| Options::new(list.iter().map(|(k, v)| (k.to_string(), v.to_string())));
+        let options =
+            |list: &[(&str, &str)]| Options::new(list.iter().map(|(k, v)| (k.to_string(), v.to_string())));
         assert!(refuse_unimplemented("json", &options(&[("sortKeys", "true")])).is_err());
         assert!(refuse_unimplemented("json", &options(&[("sortKeys", "false"), ("extension", "x")])).is_ok());
         assert!(refuse_unimplemented("csv", &options(&[("locale", "de-DE")])).is_err());
-        assert!(refuse_unimplemented("csv", &options(&[("locale", "en-US"), ("ignoreCorruptFiles", "false")])).is_ok());
+        assert!(
+            refuse_unimplemented("csv", &options(&[("locale", "en-US"), ("ignoreCorruptFiles", "false")]))
+                .is_ok()
+        );
         assert!(refuse_unimplemented("parquet", &options(&[("archivePathFilter", "*")])).is_err());
     }
 }

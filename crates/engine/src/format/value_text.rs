@@ -21,7 +21,8 @@ use datafusion::arrow::{
 use crate::{Result, SparkError};
 pub use number::{write_decimal, write_double, write_float};
 pub use temporal::{
-    ZoneOffsets, write_calendar_interval, write_date, write_day_time_interval, write_timestamp, write_year_month_interval,
+    ZoneOffsets, write_calendar_interval, write_date, write_day_time_interval, write_timestamp,
+    write_year_month_interval,
 };
 
 /// Which of Spark's two spellings is wanted.
@@ -79,7 +80,11 @@ pub type CellWriter<'a> = Box<dyn Fn(usize, &mut String) + 'a>;
 ///
 /// # Errors
 /// As [`to_text`].
-pub fn writer<'a, Z: ZoneOffsets + ?Sized>(array: &'a dyn Array, zone: &'a Z, style: TextStyle) -> Result<CellWriter<'a>> {
+pub fn writer<'a, Z: ZoneOffsets + ?Sized>(
+    array: &'a dyn Array,
+    zone: &'a Z,
+    style: TextStyle,
+) -> Result<CellWriter<'a>> {
     Ok(match array.data_type() {
         DataType::Null => Box::new(move |_, out| out.push_str(style.null())),
         DataType::Boolean => {
@@ -112,10 +117,14 @@ pub fn writer<'a, Z: ZoneOffsets + ?Sized>(array: &'a dyn Array, zone: &'a Z, st
         }
         DataType::Date32 => primitive::<Date32Type>(array, |days, out| write_date(i64::from(days), out)),
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
-            primitive::<TimestampMicrosecondType>(array, |micros, out| write_timestamp(micros, &chrono::Utc, out))
+            primitive::<TimestampMicrosecondType>(array, |micros, out| {
+                write_timestamp(micros, &chrono::Utc, out)
+            })
         }
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
-            primitive::<TimestampMicrosecondType>(array, move |micros, out| write_timestamp(micros, zone, out))
+            primitive::<TimestampMicrosecondType>(array, move |micros, out| {
+                write_timestamp(micros, zone, out)
+            })
         }
         DataType::Interval(IntervalUnit::YearMonth) => {
             primitive::<IntervalYearMonthType>(array, write_year_month_interval)
@@ -179,7 +188,11 @@ pub fn writer<'a, Z: ZoneOffsets + ?Sized>(array: &'a dyn Array, zone: &'a Z, st
 }
 
 /// As [`writer`], with nulls written out.
-fn nullable<'a, Z: ZoneOffsets + ?Sized>(array: &'a dyn Array, zone: &'a Z, style: TextStyle) -> Result<CellWriter<'a>> {
+fn nullable<'a, Z: ZoneOffsets + ?Sized>(
+    array: &'a dyn Array,
+    zone: &'a Z,
+    style: TextStyle,
+) -> Result<CellWriter<'a>> {
     let inner = writer(array, zone, style)?;
     if array.null_count() == 0 {
         return Ok(inner);

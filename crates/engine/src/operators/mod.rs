@@ -5,14 +5,14 @@ mod collect_metrics;
 mod event_time_watermark;
 mod extension;
 mod stateful;
-mod stream_scan;
 mod stateful_aggregate;
+mod stream_scan;
 mod time_window;
 
 pub use collect_metrics::{CollectMetricsExec, observed};
 pub use event_time_watermark::EventTimeWatermarkExec;
 pub use extension::{plan_extension, stateful_operators};
 pub use stateful::{StateOperatorMetrics, StatefulOperator};
-pub use stream_scan::StreamScanExec;
 pub use stateful_aggregate::{StatefulAggregateExec, StatefulAggregateOperator};
+pub use stream_scan::StreamScanExec;
 pub use time_window::TimeWindowExec;

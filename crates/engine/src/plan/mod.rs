@@ -14,8 +14,8 @@ mod time_window;
 mod watermark;
 mod window_fusion;
 
-pub use collect_metrics::{CollectMetrics, Observed, observations};
 pub use batch_timestamp::{BatchTimestampCell, batch_timestamp, bind_literal};
+pub use collect_metrics::{CollectMetrics, Observed, observations};
 pub use stateful_aggregate::{EventTimeKey, StatefulAggregate, WindowKey};
 pub use stream_scan::StreamScan;
 pub use time_window::TimeWindow;

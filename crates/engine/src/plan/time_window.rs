@@ -58,12 +58,9 @@ impl TimeWindow {
             metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
         }
         let edge = |name: &str| Field::new(name, time_field.data_type().clone(), true);
-        let window = Field::new(
-            &output,
-            DataType::Struct(Fields::from(vec![edge("start"), edge("end")])),
-            false,
-        )
-        .with_metadata(metadata);
+        let window =
+            Field::new(&output, DataType::Struct(Fields::from(vec![edge("start"), edge("end")])), false)
+                .with_metadata(metadata);
         let mut fields: Vec<_> =
             input.schema().iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect();
         fields.push((None, Arc::new(window)));
@@ -127,7 +124,8 @@ impl UserDefinedLogicalNodeCore for TimeWindow {
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let time = exprs.into_iter().next().unwrap_or_else(|| self.time.clone());
-        let input = inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("window without input"))?;
+        let input =
+            inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("window without input"))?;
         Self::try_new(Arc::new(input), time, self.spec, self.output.clone())
     }
 }

@@ -189,7 +189,10 @@ Batch: 1
 ";
 
     fn schema() -> SchemaRef {
-        Arc::new(Schema::new(vec![Field::new("x", DataType::Int32, true), Field::new("p", DataType::Utf8, true)]))
+        Arc::new(Schema::new(vec![
+            Field::new("x", DataType::Int32, true),
+            Field::new("p", DataType::Utf8, true),
+        ]))
     }
 
     fn stream(rows: &[(i32, &str)]) -> SendableRecordBatchStream {
@@ -219,11 +222,13 @@ Batch: 1
 
     #[test]
     fn refuses_options_that_mean_nothing() {
-        for (name, value, text) in
-            [("truncate", "5", "a boolean literal, but got '5'"), ("numRows", "x", "an integer literal, but got 'x'")]
-        {
+        for (name, value, text) in [
+            ("truncate", "5", "a boolean literal, but got '5'"),
+            ("numRows", "x", "an integer literal, but got 'x'"),
+        ] {
             let options = Options::new([(name.to_string(), value.to_string())]);
-            let error = ConsoleSink::new(&options, Arc::new(chrono::Utc), Arc::new(Mutex::new(Vec::new()))).unwrap_err();
+            let error = ConsoleSink::new(&options, Arc::new(chrono::Utc), Arc::new(Mutex::new(Vec::new())))
+                .unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }
     }

@@ -165,7 +165,10 @@ impl TableProvider for MemoryTable {
 #[cfg(test)]
 mod tests {
     use datafusion::{
-        arrow::{array::{AsArray, Int64Array}, datatypes::{DataType, Int64Type}},
+        arrow::{
+            array::{AsArray, Int64Array},
+            datatypes::{DataType, Int64Type},
+        },
         physical_plan::stream::RecordBatchStreamAdapter,
         prelude::SessionContext,
     };
@@ -173,7 +176,10 @@ mod tests {
     use super::*;
 
     fn schema() -> SchemaRef {
-        Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true), Field::new("x", DataType::Int64, true)]))
+        Arc::new(Schema::new(vec![
+            Field::new("x", DataType::Int64, true),
+            Field::new("x", DataType::Int64, true),
+        ]))
     }
 
     fn stream(values: &[i64]) -> SendableRecordBatchStream {

@@ -1,6 +1,8 @@
 //! Draining a batch's partitions.
 
-use datafusion::{arrow::array::RecordBatch, arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
+use datafusion::{
+    arrow::array::RecordBatch, arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream,
+};
 use futures::{StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
 
@@ -43,7 +45,8 @@ pub(crate) async fn collect(
     schema: &SchemaRef,
     rows: Vec<SendableRecordBatchStream>,
 ) -> Result<Vec<RecordBatch>> {
-    let partitions = each_partition(rows, |_, stream| async { Ok(stream.try_collect::<Vec<_>>().await?) }).await?;
+    let partitions =
+        each_partition(rows, |_, stream| async { Ok(stream.try_collect::<Vec<_>>().await?) }).await?;
     let batches = partitions.into_iter().flatten().filter(|b| b.num_rows() > 0);
     batches.map(|batch| relabel(schema, &batch)).collect()
 }

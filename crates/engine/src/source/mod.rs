@@ -10,7 +10,12 @@ use std::{fmt, path::Path, sync::Arc};
 use async_trait::async_trait;
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 
-use crate::{Result, SparkError, checkpoint::StorageRef, format::Options, time::{Clock, Zone}};
+use crate::{
+    Result, SparkError,
+    checkpoint::StorageRef,
+    format::Options,
+    time::{Clock, Zone},
+};
 pub use offset::Offset;
 pub use rate::{RateSource, rate_schema};
 pub use rate_micro_batch::RateMicroBatchSource;

@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{
-            Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, PrimitiveBuilder,
-        },
+        array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, PrimitiveBuilder},
         compute::{binary, kernels::numeric, nullif},
         datatypes::{
-            ArrowNativeTypeOp, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-            Int64Type, i256,
+            ArrowNativeTypeOp, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+            Int32Type, Int64Type, i256,
         },
         error::ArrowError,
     },
@@ -125,13 +123,22 @@ pub(crate) fn resolve(
         _ => operand.clone(),
     };
     let tolerant = mode != Mode::Ansi;
-    let nullable = left.nullable() || right.nullable() || decimals.is_some() || (tolerant && mode == Mode::Try) || op.divides();
+    let nullable = left.nullable()
+        || right.nullable()
+        || decimals.is_some()
+        || (tolerant && mode == Mode::Try)
+        || op.divides();
     let evaluation = Evaluation::of(conf).with_mode(mode);
     let expr = match native(op, &operand, &right, mode) {
         Some(native) => Expr::BinaryExpr(BinaryExpr::new(Box::new(left.expr), native, Box::new(right.expr))),
-        None => {
-            kernel_call(op.symbol(), op.kernel(), vec![left.expr, right.expr], result.clone(), nullable, evaluation)
-        }
+        None => kernel_call(
+            op.symbol(),
+            op.kernel(),
+            vec![left.expr, right.expr],
+            result.clone(),
+            nullable,
+            evaluation,
+        ),
     };
     Ok(TypedExpr::new(expr, result, nullable, sql))
 }
@@ -159,7 +166,9 @@ fn promote_strings(left: TypedExpr, right: TypedExpr, conf: &SessionConf) -> Res
     let to = if conf.ansi {
         match (&a, &b) {
             (DataType::Utf8, DataType::Utf8) => None,
-            (DataType::Utf8, t) | (t, DataType::Utf8) if is_numeric(t) => coercion::wider_for_string(&DataType::Utf8, t),
+            (DataType::Utf8, t) | (t, DataType::Utf8) if is_numeric(t) => {
+                coercion::wider_for_string(&DataType::Utf8, t)
+            }
             (DataType::Null, _) | (_, DataType::Null) => Some(DataType::Float64),
             _ => None,
         }
@@ -174,7 +183,13 @@ fn promote_strings(left: TypedExpr, right: TypedExpr, conf: &SessionConf) -> Res
 }
 
 /// Both operands in the type the operator works on.
-fn common(op: Operator, left: TypedExpr, right: TypedExpr, sql: &str, conf: &SessionConf) -> Result<(TypedExpr, TypedExpr)> {
+fn common(
+    op: Operator,
+    left: TypedExpr,
+    right: TypedExpr,
+    sql: &str,
+    conf: &SessionConf,
+) -> Result<(TypedExpr, TypedExpr)> {
     let (a, b) = (left.data_type().clone(), right.data_type().clone());
     let wrong = |class: &str| {
         let quoted = |t: &DataType| format!("\"{}\"", types::sql_name(t));
@@ -194,13 +209,16 @@ fn common(op: Operator, left: TypedExpr, right: TypedExpr, sql: &str, conf: &Ses
         };
         return Err(wrong(class));
     }
-    let both = |to: &DataType| Ok((implicit_cast(left.clone(), to, conf)?, implicit_cast(right.clone(), to, conf)?));
+    let both =
+        |to: &DataType| Ok((implicit_cast(left.clone(), to, conf)?, implicit_cast(right.clone(), to, conf)?));
     if is_decimal(&a) || is_decimal(&b) {
         if is_float(&a) || is_float(&b) {
             return both(&DataType::Float64);
         }
         let as_decimal = |side: &TypedExpr, other: &TypedExpr| -> Result<TypedExpr> {
-            let Some((p, s)) = coercion::decimal_of_operand(side).or_else(|| coercion::decimal_of(other.data_type())) else {
+            let Some((p, s)) =
+                coercion::decimal_of_operand(side).or_else(|| coercion::decimal_of(other.data_type()))
+            else {
                 return Ok(side.clone());
             };
             implicit_cast(side.clone(), &DataType::Decimal128(p, s), conf)
@@ -209,7 +227,9 @@ fn common(op: Operator, left: TypedExpr, right: TypedExpr, sql: &str, conf: &Ses
     }
     match op {
         Operator::Divide => both(&DataType::Float64),
-        Operator::IntegralDivide if is_float(&a) || is_float(&b) => Err(wrong("DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE")),
+        Operator::IntegralDivide if is_float(&a) || is_float(&b) => {
+            Err(wrong("DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE"))
+        }
         Operator::IntegralDivide => both(&DataType::Int64),
         _ => match coercion::tightest_common(&a, &b, conf.ansi) {
             // NULL + NULL is a double.
@@ -222,9 +242,13 @@ fn common(op: Operator, left: TypedExpr, right: TypedExpr, sql: &str, conf: &Ses
 
 fn required(op: Operator) -> &'static str {
     match op {
-        Operator::Add | Operator::Subtract => "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")",
+        Operator::Add | Operator::Subtract => {
+            "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")"
+        }
         Operator::Divide => "(\"DOUBLE\" or \"DECIMAL\")",
-        Operator::IntegralDivide => "(\"BIGINT\" or \"DECIMAL\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL DAY TO SECOND\")",
+        Operator::IntegralDivide => {
+            "(\"BIGINT\" or \"DECIMAL\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL DAY TO SECOND\")"
+        }
         Operator::Multiply | Operator::Remainder | Operator::Pmod => "\"NUMERIC\"",
     }
 }
@@ -263,7 +287,10 @@ pub(crate) fn negate(child: TypedExpr, shown: String, conf: &SessionConf) -> Res
         return Err(SparkError::new("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE")
             .with("sqlExpr", format!("\"{shown}\""))
             .with("paramIndex", "first")
-            .with("requiredType", "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")")
+            .with(
+                "requiredType",
+                "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")",
+            )
             .with("inputSql", format!("\"{}\"", child.sql))
             .with("inputType", format!("\"{}\"", types::sql_name(&t))));
     }
@@ -276,7 +303,8 @@ pub(crate) fn negate(child: TypedExpr, shown: String, conf: &SessionConf) -> Res
         return Ok(TypedExpr::new(Expr::Literal(negative, None), t, nullable, shown));
     }
     let nullable = child.nullable();
-    let expr = kernel_call("negative", negate_kernel, vec![child.expr], t.clone(), nullable, Evaluation::of(conf));
+    let expr =
+        kernel_call("negative", negate_kernel, vec![child.expr], t.clone(), nullable, Evaluation::of(conf));
     Ok(TypedExpr::new(expr, t, nullable, shown))
 }
 
@@ -381,13 +409,21 @@ where
         out.append_value(match op {
             Operator::IntegralDivide if b == minus_one => {
                 // Only the least value has no negation.
-                if ansi { a.neg_checked().map_err(|_| overflow("Overflow in integral divide", "try_divide"))? } else { a.neg_wrapping() }
+                if ansi {
+                    a.neg_checked().map_err(|_| overflow("Overflow in integral divide", "try_divide"))?
+                } else {
+                    a.neg_wrapping()
+                }
             }
             Operator::IntegralDivide => a.div_checked(b)?,
             Operator::Remainder => rest(a)?,
             _ => {
                 let r = rest(a)?;
-                if r < zero { if b == minus_one { zero } else { r.add_wrapping(b).mod_checked(b)? } } else { r }
+                if r < zero {
+                    if b == minus_one { zero } else { r.add_wrapping(b).mod_checked(b)? }
+                } else {
+                    r
+                }
             }
         });
     }
@@ -446,7 +482,9 @@ where
         return Err(zero_divisor(op));
     }
     let result: PrimitiveArray<T> = match op {
-        Operator::Divide | Operator::IntegralDivide => binary(&left, &right, |a: T::Native, b: T::Native| a.div_wrapping(b))?,
+        Operator::Divide | Operator::IntegralDivide => {
+            binary(&left, &right, |a: T::Native, b: T::Native| a.div_wrapping(b))?
+        }
         Operator::Remainder => binary(&left, &right, |a: T::Native, b: T::Native| a.mod_wrapping(b))?,
         _ => binary(&left, &right, |a: T::Native, b: T::Native| {
             let r = a.mod_wrapping(b);
@@ -470,7 +508,8 @@ fn decimal(args: &Args, op: Operator, s1: i8, s2: i8) -> Result<ArrayRef> {
         return Err(SparkError::internal("a decimal operation without decimal result"));
     };
     let limit = 10u128.checked_pow(u32::from(precision)).unwrap_or(u128::MAX);
-    let mut out = PrimitiveBuilder::<Decimal128Type>::with_capacity(args.rows).with_data_type(args.return_type.clone());
+    let mut out =
+        PrimitiveBuilder::<Decimal128Type>::with_capacity(args.rows).with_data_type(args.return_type.clone());
     for (a, b) in left.iter().zip(right.iter()) {
         let Some((a, b)) = a.zip(b) else {
             out.append_null();
@@ -519,7 +558,8 @@ fn small(op: Operator, a: i128, s1: i8, b: i128, s2: i8, scale: i8) -> Option<i1
             let common = s1.max(s2);
             let (a, b) = (a.checked_mul(ten(common - s1)?)?, b.checked_mul(ten(common - s2)?)?);
             let rest = a.checked_rem(b)?;
-            let rest = if op == Operator::Pmod && rest < 0 { (rest.checked_add(b)?).checked_rem(b)? } else { rest };
+            let rest =
+                if op == Operator::Pmod && rest < 0 { (rest.checked_add(b)?).checked_rem(b)? } else { rest };
             round(rest, ten(common - scale)?)
         }
     }
@@ -532,7 +572,11 @@ fn round(dividend: i128, divisor: i128) -> Option<i128> {
     }
     let (quotient, rest) = (dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?);
     let up = rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs();
-    if rest != 0 && up { quotient.checked_add(if (dividend < 0) == (divisor < 0) { 1 } else { -1 }) } else { Some(quotient) }
+    if rest != 0 && up {
+        quotient.checked_add(if (dividend < 0) == (divisor < 0) { 1 } else { -1 })
+    } else {
+        Some(quotient)
+    }
 }
 
 /// The same in 256 bits.
@@ -545,7 +589,11 @@ fn large(op: Operator, a: i128, s1: i8, b: i128, s2: i8, scale: i8) -> Option<i1
             let common = s1.max(s2);
             let (a, b) = (a.checked_mul(wide(common - s1)?)?, b.checked_mul(wide(common - s2)?)?);
             let sum = if op == Operator::Add { a.checked_add(b)? } else { a.checked_sub(b)? };
-            if common >= scale { (sum, wide(common - scale)?) } else { (sum.checked_mul(wide(scale - common)?)?, i256::ONE) }
+            if common >= scale {
+                (sum, wide(common - scale)?)
+            } else {
+                (sum.checked_mul(wide(scale - common)?)?, i256::ONE)
+            }
         }
         Operator::Multiply => (a.checked_mul(b)?, wide(s1 + s2 - scale)?),
         Operator::Divide => {

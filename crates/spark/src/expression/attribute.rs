@@ -11,7 +11,10 @@ use super::{TypedExpr, lambda, resolver::Resolver};
 /// # Errors
 /// `INVALID_ATTRIBUTE_NAME_SYNTAX` for unbalanced backticks or an empty part.
 pub fn parse_name(text: &str) -> Result<Vec<String>> {
-    let error = || SparkError::new("INVALID_ATTRIBUTE_NAME_SYNTAX").with("name", format!("`{}`", text.replace('`', "``")));
+    let error = || {
+        SparkError::new("INVALID_ATTRIBUTE_NAME_SYNTAX")
+            .with("name", format!("`{}`", text.replace('`', "``")))
+    };
     let mut parts = Vec::new();
     let mut part = String::new();
     let mut in_backticks = false;

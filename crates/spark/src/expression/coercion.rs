@@ -23,7 +23,9 @@ pub(crate) fn same_type(a: &DataType, b: &DataType) -> bool {
         (DataType::Map(a, _), DataType::Map(b, _)) => same_type(a.data_type(), b.data_type()),
         (DataType::Struct(a), DataType::Struct(b)) => {
             a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.name() == b.name() && same_type(a.data_type(), b.data_type()))
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| a.name() == b.name() && same_type(a.data_type(), b.data_type()))
         }
         _ => a == b,
     }
@@ -53,7 +55,8 @@ pub(crate) fn is_datetime(t: &DataType) -> bool {
 
 /// Year-month and day-time intervals.
 pub(crate) fn is_ansi_interval(t: &DataType) -> bool {
-    *t == DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::YearMonth) || matches!(t, DataType::Duration(_))
+    *t == DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::YearMonth)
+        || matches!(t, DataType::Duration(_))
 }
 
 pub(crate) fn is_interval(t: &DataType) -> bool {
@@ -151,7 +154,11 @@ pub(crate) fn tightest_common(a: &DataType, b: &DataType, ansi: bool) -> Option<
             if let (Some(left), Some(right)) = (numeric_rank(a), numeric_rank(b)) {
                 let wider = if left > right { a } else { b };
                 // ANSI: an integer beside a float makes both double.
-                return Some(if ansi && *wider == DataType::Float32 { DataType::Float64 } else { wider.clone() });
+                return Some(if ansi && *wider == DataType::Float32 {
+                    DataType::Float64
+                } else {
+                    wider.clone()
+                });
             }
             complex(a, b, |a, b| tightest_common(a, b, ansi))
         }
@@ -174,7 +181,10 @@ pub(crate) fn wider(a: &DataType, b: &DataType, ansi: bool) -> Option<DataType> 
 }
 
 /// [`wider`] of all; strings are looked at last in legacy mode, as in Spark.
-pub(crate) fn wider_of_all<'a>(types: impl IntoIterator<Item = &'a DataType>, ansi: bool) -> Option<DataType> {
+pub(crate) fn wider_of_all<'a>(
+    types: impl IntoIterator<Item = &'a DataType>,
+    ansi: bool,
+) -> Option<DataType> {
     let mut all: Vec<&DataType> = types.into_iter().collect();
     if !ansi {
         all.sort_by_key(|t| **t != DataType::Utf8);
@@ -184,8 +194,12 @@ pub(crate) fn wider_of_all<'a>(types: impl IntoIterator<Item = &'a DataType>, an
 
 fn wider_for_decimal(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
-        (DataType::Decimal128(..), t) | (t, DataType::Decimal128(..)) if is_float(t) => Some(DataType::Float64),
-        (DataType::Decimal128(p, s), t) | (t, DataType::Decimal128(p, s)) if is_integral(t) || is_decimal(t) => {
+        (DataType::Decimal128(..), t) | (t, DataType::Decimal128(..)) if is_float(t) => {
+            Some(DataType::Float64)
+        }
+        (DataType::Decimal128(p, s), t) | (t, DataType::Decimal128(p, s))
+            if is_integral(t) || is_decimal(t) =>
+        {
             Some(wider_decimal((*p, *s), decimal_of(t)?))
         }
         _ => None,
@@ -247,7 +261,8 @@ fn complex(
     common: impl Fn(&DataType, &DataType) -> Option<DataType> + Copy,
 ) -> Option<DataType> {
     // A cast inside that can fail leaves a null.
-    let forced = |from: &DataType, to: &DataType| !same_type(from, to) && super::cast::force_nullable(from, to);
+    let forced =
+        |from: &DataType, to: &DataType| !same_type(from, to) && super::cast::force_nullable(from, to);
     match (a, b) {
         (DataType::List(x), DataType::List(y)) => {
             let element = common(x.data_type(), y.data_type())?;

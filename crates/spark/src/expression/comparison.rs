@@ -110,15 +110,29 @@ pub(crate) fn not(child: TypedExpr, conf: &SessionConf) -> Result<TypedExpr> {
 ///
 /// # Errors
 /// `DATATYPE_MISMATCH.BINARY_OP_*`.
-pub(crate) fn logical(op: Operator, left: TypedExpr, right: TypedExpr, conf: &SessionConf) -> Result<TypedExpr> {
+pub(crate) fn logical(
+    op: Operator,
+    left: TypedExpr,
+    right: TypedExpr,
+    conf: &SessionConf,
+) -> Result<TypedExpr> {
     let symbol = if op == Operator::And { "AND" } else { "OR" };
     let sql = format!("({} {symbol} {})", left.sql, right.sql);
-    let fits = |e: &TypedExpr| matches!(e.data_type(), DataType::Boolean | DataType::Null)
-        || (*e.data_type() == DataType::Utf8 && conf.ansi);
-    if !fits(&left) || !fits(&right) || (*left.data_type() == DataType::Utf8 && *right.data_type() == DataType::Utf8) {
+    let fits = |e: &TypedExpr| {
+        matches!(e.data_type(), DataType::Boolean | DataType::Null)
+            || (*e.data_type() == DataType::Utf8 && conf.ansi)
+    };
+    if !fits(&left)
+        || !fits(&right)
+        || (*left.data_type() == DataType::Utf8 && *right.data_type() == DataType::Utf8)
+    {
         let quoted = |e: &TypedExpr| format!("\"{}\"", types::sql_name(e.data_type()));
         let same = coercion::same_type(left.data_type(), right.data_type());
-        let class = if same { "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE" } else { "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES" };
+        let class = if same {
+            "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE"
+        } else {
+            "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES"
+        };
         return Err(SparkError::new(class)
             .with("sqlExpr", format!("\"{sql}\""))
             .with("left", quoted(&left))
@@ -179,7 +193,11 @@ pub(crate) fn in_list(value: TypedExpr, list: Vec<TypedExpr>, conf: &SessionConf
             let expr = Expr::Literal(ScalarValue::Boolean(Some(false)), None);
             return Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql));
         }
-        let expr = binary(Operator::And, Expr::IsNull(Box::new(value.expr)), Expr::Literal(ScalarValue::Boolean(None), None));
+        let expr = binary(
+            Operator::And,
+            Expr::IsNull(Box::new(value.expr)),
+            Expr::Literal(ScalarValue::Boolean(None), None),
+        );
         return Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql));
     }
     let list = list.iter().map(|e| normalized(e, conf)).collect();
@@ -211,7 +229,14 @@ pub(crate) fn normalized(child: &TypedExpr, conf: &SessionConf) -> Expr {
         None => {
             // One function whatever the session's mode, so that equal keys stay equal.
             let evaluation = Evaluation::of(conf).with_mode(Mode::Ansi);
-            kernel_call("normalize_float", normalize, vec![child.expr.clone()], t.clone(), child.nullable(), evaluation)
+            kernel_call(
+                "normalize_float",
+                normalize,
+                vec![child.expr.clone()],
+                t.clone(),
+                child.nullable(),
+                evaluation,
+            )
         }
     }
 }
@@ -220,10 +245,14 @@ fn normalize(args: &Args) -> Result<ArrayRef> {
     let array = args.array(0)?;
     Ok(match array.data_type() {
         DataType::Float32 => Arc::new(
-            array.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
+            array
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
         ),
         DataType::Float64 => Arc::new(
-            array.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
+            array
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
         ),
         _ => array,
     })

@@ -52,14 +52,17 @@ pub(super) fn resolve(
     let evaluation = Evaluation::of(conf).with_mode(mode);
     let nullable = left.nullable() || right.nullable() || mode == Mode::Try;
     let make = |name: &str, kernel: Kernel, l: &TypedExpr, r: &TypedExpr, t: DataType, sql: String| {
-        let expr = kernel_call(name, kernel, vec![l.expr.clone(), r.expr.clone()], t.clone(), nullable, evaluation);
+        let expr =
+            kernel_call(name, kernel, vec![l.expr.clone(), r.expr.clone()], t.clone(), nullable, evaluation);
         Ok(Some(TypedExpr::new(expr, t, nullable, sql)))
     };
     let bare = format!("{} {} {}", left.sql, op.symbol(), right.sql);
     let (a, b) = (left.data_type(), right.data_type());
     // An addition with the interval first is the same, shown in the order written.
     let (time, interval) = match (a, b) {
-        (t, T::Date32 | T::Timestamp(..)) if op == O::Add && !matches!(t, T::Date32 | T::Timestamp(..)) => (right, left),
+        (t, T::Date32 | T::Timestamp(..)) if op == O::Add && !matches!(t, T::Date32 | T::Timestamp(..)) => {
+            (right, left)
+        }
         _ => (left, right),
     };
     match (op, time.data_type(), interval.data_type()) {
@@ -70,8 +73,11 @@ pub(super) fn resolve(
             make(name, kernel, time, &days, T::Date32, format!("{name}({}, {})", time.sql, interval.sql))
         }
         (O::Add | O::Subtract, T::Date32, t) if *t == DAY_TIME && is_whole_days(interval) => {
-            let (name, kernel): (_, Kernel) =
-                if op == O::Add { ("date_add_days", add_interval) } else { ("date_sub_days", subtract_interval) };
+            let (name, kernel): (_, Kernel) = if op == O::Add {
+                ("date_add_days", add_interval)
+            } else {
+                ("date_sub_days", subtract_interval)
+            };
             let shown = format!(
                 "date_{}({}, extractansiintervaldays({}))",
                 if op == O::Add { "add" } else { "sub" },
@@ -80,7 +86,9 @@ pub(super) fn resolve(
             );
             make(name, kernel, time, interval, T::Date32, shown)
         }
-        (O::Add | O::Subtract, T::Date32 | T::Timestamp(..), t) if [YEAR_MONTH, DAY_TIME, CALENDAR].contains(t) => {
+        (O::Add | O::Subtract, T::Date32 | T::Timestamp(..), t)
+            if [YEAR_MONTH, DAY_TIME, CALENDAR].contains(t) =>
+        {
             // A date and a time of day make a timestamp.
             let time = match time.data_type() {
                 T::Date32 if *t == DAY_TIME => implicit_cast(time.clone(), &types::timestamp(), conf)?,
@@ -91,24 +99,34 @@ pub(super) fn resolve(
             let result = time.data_type().clone();
             make(name, kernel, &time, interval, result, bare)
         }
-        (O::Subtract, T::Date32, T::Date32) => make("subtract_dates", subtract_dates, left, right, DAY_TIME, sql.to_string()),
+        (O::Subtract, T::Date32, T::Date32) => {
+            make("subtract_dates", subtract_dates, left, right, DAY_TIME, sql.to_string())
+        }
         (O::Subtract, T::Date32 | T::Timestamp(..) | T::Utf8, T::Date32 | T::Timestamp(..) | T::Utf8) => {
             let to = match (a, b) {
                 (T::Timestamp(_, None), T::Timestamp(_, None)) => types::timestamp_ntz(),
                 _ => types::timestamp(),
             };
-            let (left, right) = (implicit_cast(left.clone(), &to, conf)?, implicit_cast(right.clone(), &to, conf)?);
+            let (left, right) =
+                (implicit_cast(left.clone(), &to, conf)?, implicit_cast(right.clone(), &to, conf)?);
             make("subtract_timestamps", subtract_timestamps, &left, &right, DAY_TIME, sql.to_string())
         }
         (O::Add | O::Subtract, x, y) if x == y && [YEAR_MONTH, DAY_TIME].contains(x) => {
-            let (name, kernel): (_, Kernel) =
-                if op == O::Add { ("interval_add", add_intervals) } else { ("interval_sub", subtract_intervals) };
+            let (name, kernel): (_, Kernel) = if op == O::Add {
+                ("interval_add", add_intervals)
+            } else {
+                ("interval_sub", subtract_intervals)
+            };
             make(name, kernel, left, right, x.clone(), sql.to_string())
         }
-        (O::Multiply | O::Divide, x, y) if [YEAR_MONTH, DAY_TIME].contains(x) && (is_numeric(y) || *y == T::Utf8) => {
+        (O::Multiply | O::Divide, x, y)
+            if [YEAR_MONTH, DAY_TIME].contains(x) && (is_numeric(y) || *y == T::Utf8) =>
+        {
             scale(op, left, right, sql, make, conf)
         }
-        (O::Multiply, x, y) if [YEAR_MONTH, DAY_TIME].contains(y) && is_numeric(x) => scale(op, right, left, sql, make, conf),
+        (O::Multiply, x, y) if [YEAR_MONTH, DAY_TIME].contains(y) && is_numeric(x) => {
+            scale(op, right, left, sql, make, conf)
+        }
         _ => Ok(None),
     }
 }
@@ -126,8 +144,11 @@ fn scale(
         return Err(SparkError::unsupported("an interval scaled by a decimal"));
     }
     let number = implicit_cast(number.clone(), &DataType::Float64, conf)?;
-    let (name, kernel): (_, Kernel) =
-        if op == Operator::Multiply { ("interval_mul", multiply_interval) } else { ("interval_div", divide_interval) };
+    let (name, kernel): (_, Kernel) = if op == Operator::Multiply {
+        ("interval_mul", multiply_interval)
+    } else {
+        ("interval_div", divide_interval)
+    };
     make(name, kernel, interval, &number, interval.data_type().clone(), sql.to_string())
 }
 
@@ -143,7 +164,8 @@ fn is_whole_days(interval: &TypedExpr) -> bool {
 pub(crate) fn add_months(days: i32, months: i32) -> Option<i32> {
     let (year, month, day) = date_of(days);
     let total = i64::from(year) * 12 + i64::from(month) - 1 + i64::from(months);
-    let (year, month) = (i32::try_from(total.div_euclid(12)).ok()?, u32::try_from(total.rem_euclid(12)).ok()? + 1);
+    let (year, month) =
+        (i32::try_from(total.div_euclid(12)).ok()?, u32::try_from(total.rem_euclid(12)).ok()? + 1);
     days_of(year, month, day.min(days_in_month(year, month)))
 }
 
@@ -172,7 +194,9 @@ pub(crate) fn add_to_instant(micros: i64, months: i32, days: i32, rest: i64, zon
 /// Months, days and microseconds of row `row`, none of them for a null.
 fn parts(interval: &ArrayRef, row: usize) -> (i32, i32, i64) {
     match interval.data_type() {
-        DataType::Interval(IntervalUnit::YearMonth) => (interval.as_primitive::<IntervalYearMonthType>().value(row), 0, 0),
+        DataType::Interval(IntervalUnit::YearMonth) => {
+            (interval.as_primitive::<IntervalYearMonthType>().value(row), 0, 0)
+        }
         DataType::Duration(_) => {
             let micros = interval.as_primitive::<DurationMicrosecondType>().value(row);
             (0, i32::try_from(micros / MICROS_PER_DAY).unwrap_or(0), micros % MICROS_PER_DAY)
@@ -194,9 +218,8 @@ fn subtract_interval(args: &Args) -> Result<ArrayRef> {
 
 fn shift(args: &Args, sign: i32) -> Result<ArrayRef> {
     let (time, interval) = (args.array(0)?, args.array(1)?);
-    let failed = || {
-        SparkError::new("DATETIME_OVERFLOW").with("operation", "add an interval to a date or timestamp")
-    };
+    let failed =
+        || SparkError::new("DATETIME_OVERFLOW").with("operation", "add an interval to a date or timestamp");
     let tolerant = args.evaluation.mode == Mode::Try;
     let signed = |row: usize| {
         let (months, days, rest) = parts(&interval, row);
@@ -248,8 +271,13 @@ fn subtract_dates(args: &Args) -> Result<ArrayRef> {
 
 fn subtract_timestamps(args: &Args) -> Result<ArrayRef> {
     let left = args.array(0)?;
-    let (a, b) = (args.primitives::<TimestampMicrosecondType>(0)?, args.primitives::<TimestampMicrosecondType>(1)?);
-    let zone = if matches!(left.data_type(), DataType::Timestamp(_, Some(_))) { args.evaluation.zone } else { Zone::UTC };
+    let (a, b) =
+        (args.primitives::<TimestampMicrosecondType>(0)?, args.primitives::<TimestampMicrosecondType>(1)?);
+    let zone = if matches!(left.data_type(), DataType::Timestamp(_, Some(_))) {
+        args.evaluation.zone
+    } else {
+        Zone::UTC
+    };
     args.build::<DurationMicrosecondType>(|row| {
         // Spark counts on the wall clock.
         let difference = zone.to_local(a.value(row)).checked_sub(zone.to_local(b.value(row)));
@@ -269,7 +297,8 @@ fn interval_overflow(args: &Args, function: &str) -> Result<()> {
     if args.evaluation.mode == Mode::Try {
         return Ok(());
     }
-    Err(SparkError::new("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION").with("functionName", format!("`{function}`")))
+    Err(SparkError::new("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION")
+        .with("functionName", format!("`{function}`")))
 }
 
 fn combine(
@@ -278,13 +307,15 @@ fn combine(
     micros: fn(i64, i64) -> Option<i64>,
 ) -> Result<ArrayRef> {
     if *args.return_type == YEAR_MONTH {
-        let (a, b) = (args.primitives::<IntervalYearMonthType>(0)?, args.primitives::<IntervalYearMonthType>(1)?);
+        let (a, b) =
+            (args.primitives::<IntervalYearMonthType>(0)?, args.primitives::<IntervalYearMonthType>(1)?);
         return args.build::<IntervalYearMonthType>(|row| match months(a.value(row), b.value(row)) {
             None => interval_overflow(args, "try_add").map(|()| None),
             some => Ok(some),
         });
     }
-    let (a, b) = (args.primitives::<DurationMicrosecondType>(0)?, args.primitives::<DurationMicrosecondType>(1)?);
+    let (a, b) =
+        (args.primitives::<DurationMicrosecondType>(0)?, args.primitives::<DurationMicrosecondType>(1)?);
     args.build::<DurationMicrosecondType>(|row| match micros(a.value(row), b.value(row)) {
         None => interval_overflow(args, "try_add").map(|()| None),
         some => Ok(some),

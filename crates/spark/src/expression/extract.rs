@@ -53,7 +53,12 @@ pub fn extract(child: TypedExpr, extraction: TypedExpr, conf: &SessionConf) -> R
             let key = key.data_type().clone();
             let wider = coercion::comparison(extraction.data_type(), &key, conf.ansi);
             if wider.is_none_or(|t| !coercion::same_type(&t, &key)) && extraction.data_type() != &key {
-                return Err(unexpected(&sql, "second", &format!("\"{}\"", types::sql_name(&key)), &extraction));
+                return Err(unexpected(
+                    &sql,
+                    "second",
+                    &format!("\"{}\"", types::sql_name(&key)),
+                    &extraction,
+                ));
             }
             map_value(child, implicit_cast(extraction, &key, conf)?, sql, conf)
         }
@@ -112,8 +117,9 @@ pub fn field(child: TypedExpr, ordinal: usize, conf: &SessionConf) -> Result<Typ
         nullable,
         Evaluation::of(conf).with_mode(Mode::Ansi),
     );
-    let field: FieldRef =
-        Arc::new(found.as_ref().clone().with_name("").with_nullable(nullable).with_metadata(found.metadata().clone()));
+    let field: FieldRef = Arc::new(
+        found.as_ref().clone().with_name("").with_nullable(nullable).with_metadata(found.metadata().clone()),
+    );
     Ok(TypedExpr::with_field(expr, field, sql))
 }
 
@@ -134,7 +140,10 @@ fn struct_field_kernel(args: &Args) -> Result<ArrayRef> {
 }
 
 /// `column` with the nulls of its parent added.
-pub(crate) fn masked(column: &ArrayRef, nulls: Option<&datafusion::arrow::buffer::NullBuffer>) -> Result<ArrayRef> {
+pub(crate) fn masked(
+    column: &ArrayRef,
+    nulls: Option<&datafusion::arrow::buffer::NullBuffer>,
+) -> Result<ArrayRef> {
     let Some(nulls) = nulls.filter(|n| n.null_count() > 0) else { return Ok(Arc::clone(column)) };
     if *column.data_type() == DataType::Null {
         return Ok(Arc::clone(column));
@@ -145,7 +154,9 @@ pub(crate) fn masked(column: &ArrayRef, nulls: Option<&datafusion::arrow::buffer
 
 /// `array_of_structs.field`: an array of that field.
 fn array_field(child: TypedExpr, fields: &Fields, position: usize, conf: &SessionConf) -> Result<TypedExpr> {
-    let Some(found) = fields.get(position) else { return Err(SparkError::internal("a struct field out of range")) };
+    let Some(found) = fields.get(position) else {
+        return Err(SparkError::internal("a struct field out of range"));
+    };
     let contains_null = match child.data_type() {
         DataType::List(element) => element.is_nullable() || found.is_nullable(),
         _ => true,
@@ -169,11 +180,17 @@ fn array_field_kernel(args: &Args) -> Result<ArrayRef> {
     let array = args.array(0)?;
     let list = array.as_list::<i32>();
     let structs = list.values().as_struct();
-    let (Some(column), DataType::List(element)) = (structs.columns().get(ordinal(args)), args.return_type) else {
+    let (Some(column), DataType::List(element)) = (structs.columns().get(ordinal(args)), args.return_type)
+    else {
         return Err(SparkError::internal("a struct field out of range"));
     };
     let values = masked(column, structs.nulls())?;
-    Ok(Arc::new(ListArray::try_new(Arc::clone(element), list.offsets().clone(), values, list.nulls().cloned())?))
+    Ok(Arc::new(ListArray::try_new(
+        Arc::clone(element),
+        list.offsets().clone(),
+        values,
+        list.nulls().cloned(),
+    )?))
 }
 
 /// Element `index` (from 0, BIGINT) of an array; outside it null, or an error under ANSI.
@@ -187,8 +204,14 @@ pub(crate) fn element_at_index(
         return Err(SparkError::internal("an element of something that is no array"));
     };
     let data_type = element.data_type().clone();
-    let expr =
-        kernel_call("get_array_item", element_kernel, vec![child.expr.clone(), index.expr], data_type.clone(), true, evaluation);
+    let expr = kernel_call(
+        "get_array_item",
+        element_kernel,
+        vec![child.expr.clone(), index.expr],
+        data_type.clone(),
+        true,
+        evaluation,
+    );
     Ok(TypedExpr::new(expr, data_type, true, sql))
 }
 
@@ -219,7 +242,12 @@ fn element_kernel(args: &Args) -> Result<ArrayRef> {
 }
 
 /// The value of `key` in a map, null where it is missing.
-pub(crate) fn map_value(child: TypedExpr, key: TypedExpr, sql: String, conf: &SessionConf) -> Result<TypedExpr> {
+pub(crate) fn map_value(
+    child: TypedExpr,
+    key: TypedExpr,
+    sql: String,
+    conf: &SessionConf,
+) -> Result<TypedExpr> {
     let DataType::Map(entries, _) = child.data_type() else {
         return Err(SparkError::internal("a value of something that is no map"));
     };
@@ -249,7 +277,8 @@ fn map_kernel(args: &Args) -> Result<ArrayRef> {
     let mut picks = UInt64Builder::with_capacity(args.rows);
     for row in 0..args.rows {
         let offsets = map.value_offsets();
-        let range = usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0);
+        let range =
+            usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0);
         let found = (map.is_valid(row) && wanted.is_valid(row))
             .then(|| range.into_iter().find(|i| keys.row(*i) == wanted_rows.row(row)))
             .flatten();

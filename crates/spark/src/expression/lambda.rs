@@ -8,7 +8,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int32Array, ListArray, RecordBatch, UInt64Array},
+        array::{
+            Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int32Array, ListArray, RecordBatch,
+            UInt64Array,
+        },
         buffer::OffsetBuffer,
         compute::{concat, take},
         datatypes::{DataType, Field, FieldRef, Schema},
@@ -16,9 +19,8 @@ use datafusion::{
     common::{Column, DFSchema, Result as DataFusionResult},
     execution::context::ExecutionProps,
     logical_expr::{
-        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-        expr::ScalarFunction,
-        physical_planning_context::PhysicalPlanningContext,
+        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        Volatility, expr::ScalarFunction, physical_planning_context::PhysicalPlanningContext,
     },
     physical_expr::create_physical_expr,
 };
@@ -50,7 +52,9 @@ impl Variables<'_> {
 
 /// The variable `parts` names, if it is one; further parts are struct fields.
 pub(super) fn lookup(resolver: &Resolver, parts: &[String]) -> Result<Option<TypedExpr>> {
-    let (Some(variables), Some((first, fields))) = (resolver.variables, parts.split_first()) else { return Ok(None) };
+    let (Some(variables), Some((first, fields))) = (resolver.variables, parts.split_first()) else {
+        return Ok(None);
+    };
     let Some(found) = variables.find(first) else { return Ok(None) };
     let mut out = found.clone();
     for name in fields {
@@ -62,7 +66,8 @@ pub(super) fn lookup(resolver: &Resolver, parts: &[String]) -> Result<Option<Typ
 /// An explicit lambda variable.
 pub(super) fn variable(resolver: &Resolver, parts: &[String]) -> Result<TypedExpr> {
     lookup(resolver, parts)?.ok_or_else(|| {
-        SparkError::new("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION").with("objectName", format!("`{}`", parts.join("`.`")))
+        SparkError::new("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION")
+            .with("objectName", format!("`{}`", parts.join("`.`")))
     })
 }
 
@@ -109,7 +114,9 @@ pub(super) fn call(resolver: &Resolver, name: &str, arguments: &[proto::Expressi
     if !HIGHER_ORDER.contains(&name) {
         return Err(SparkError::unsupported(format!("the higher-order function `{name}`")));
     }
-    let Some((first, rest)) = arguments.split_first() else { return Err(SparkError::internal("a lambda alone")) };
+    let Some((first, rest)) = arguments.split_first() else {
+        return Err(SparkError::internal("a lambda alone"));
+    };
     let list = resolver.resolve(first)?;
     let DataType::List(element) = list.data_type().clone() else {
         return Err(unexpected_input(&format!("{name}({})", list.sql), 0, "\"ARRAY\"", &list));
@@ -118,7 +125,9 @@ pub(super) fn call(resolver: &Resolver, name: &str, arguments: &[proto::Expressi
     if matches!(name, "aggregate" | "reduce") {
         return aggregate(resolver, name, list, item, rest);
     }
-    let [function] = rest else { return Err(SparkError::unsupported(format!("these arguments of `{name}`"))) };
+    let [function] = rest else {
+        return Err(SparkError::unsupported(format!("these arguments of `{name}`")));
+    };
     let index = (DataType::Int32, false);
     let single = matches!(name, "exists" | "forall");
     let given = if single { vec![item.clone()] } else { vec![item.clone(), index] };
@@ -161,7 +170,12 @@ fn aggregate(
     let merge = lambda(resolver, merge, &[state.clone(), item])?;
     if !coercion::same_type(merge.body.data_type(), start.data_type()) {
         let sql = format!("{name}({}, {}, {})", list.sql, start.sql, merge.sql);
-        return Err(unexpected_input(&sql, 2, &format!("\"{}\"", types::sql_name(start.data_type())), &merge.body));
+        return Err(unexpected_input(
+            &sql,
+            2,
+            &format!("\"{}\"", types::sql_name(start.data_type())),
+            &merge.body,
+        ));
     }
     let merged = implicit_cast(merge.body, start.data_type(), resolver.conf)?;
     let mut bodies = vec![(merged.expr, merge.variables)];
@@ -172,7 +186,10 @@ fn aggregate(
             bodies.push((finish.body.expr, finish.variables));
             (t, finish.sql)
         }
-        None => (start.data_type().clone(), "lambdafunction(namedlambdavariable(), namedlambdavariable())".to_string()),
+        None => (
+            start.data_type().clone(),
+            "lambdafunction(namedlambdavariable(), namedlambdavariable())".to_string(),
+        ),
     };
     let sql = format!("{name}({}, {}, {}, {finish_sql})", list.sql, start.sql, merge.sql);
     let expr = higher_order(Kind::Aggregate, vec![list.expr, start.expr], bodies, t.clone(), true);
@@ -197,7 +214,8 @@ fn higher_order(
     t: DataType,
     nullable: bool,
 ) -> Expr {
-    let own: BTreeSet<&str> = bodies.iter().flat_map(|(_, vs)| vs.iter().map(|v| v.name().as_str())).collect();
+    let own: BTreeSet<&str> =
+        bodies.iter().flat_map(|(_, vs)| vs.iter().map(|v| v.name().as_str())).collect();
     let used: BTreeSet<String> = bodies
         .iter()
         .flat_map(|(body, _)| body.column_refs().into_iter().map(|c| c.name.clone()).collect::<Vec<_>>())
@@ -252,8 +270,11 @@ impl ScalarUDFImpl for HigherOrder {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-        let columns =
-            args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<DataFusionResult<Vec<_>>>()?;
+        let columns = args
+            .args
+            .iter()
+            .map(|arg| arg.to_array(args.number_rows))
+            .collect::<DataFusionResult<Vec<_>>>()?;
         Ok(ColumnarValue::Array(self.evaluate(&columns)?))
     }
 }
@@ -266,7 +287,8 @@ impl HigherOrder {
             return self.fold(list, columns);
         }
         // All elements of valid rows, with their row and position.
-        let (mut picks, mut rows, mut positions, mut lengths) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut picks, mut rows, mut positions, mut lengths) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for row in 0..list.len() {
             let range = if list.is_valid(row) { span(list, row) } else { 0..0 };
             lengths.push(range.len());
@@ -277,20 +299,29 @@ impl HigherOrder {
             }
         }
         let items = take(list.values(), &UInt64Array::from(picks), None)?;
-        let result =
-            self.run(0, &[items.clone(), Arc::new(Int32Array::from(positions))], columns.get(1..), &rows.into())?;
+        let result = self.run(
+            0,
+            &[items.clone(), Arc::new(Int32Array::from(positions))],
+            columns.get(1..),
+            &rows.into(),
+        )?;
         match self.kind {
             Kind::Transform => {
-                let DataType::List(field) = self.field.data_type() else { return Err(SparkError::internal("transform")) };
+                let DataType::List(field) = self.field.data_type() else {
+                    return Err(SparkError::internal("transform"));
+                };
                 let offsets = OffsetBuffer::from_lengths(lengths);
                 Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, result, list.nulls().cloned())?))
             }
             Kind::Filter => {
                 let keep = result.as_boolean();
-                let DataType::List(field) = self.field.data_type() else { return Err(SparkError::internal("filter")) };
+                let DataType::List(field) = self.field.data_type() else {
+                    return Err(SparkError::internal("filter"));
+                };
                 let mut start = 0;
                 let kept = lengths.iter().map(|length| {
-                    let count = (start..start + length).filter(|i| keep.is_valid(*i) && keep.value(*i)).count();
+                    let count =
+                        (start..start + length).filter(|i| keep.is_valid(*i) && keep.value(*i)).count();
                     start += length;
                     count
                 });
@@ -310,7 +341,9 @@ impl HigherOrder {
         captured: Option<&[ArrayRef]>,
         rows: &UInt64Array,
     ) -> Result<ArrayRef> {
-        let Some((body, fields)) = self.bodies.get(which) else { return Err(SparkError::internal("a lambda's body")) };
+        let Some((body, fields)) = self.bodies.get(which) else {
+            return Err(SparkError::internal("a lambda's body"));
+        };
         let mut schema: Vec<FieldRef> = Vec::new();
         let mut columns: Vec<ArrayRef> = Vec::new();
         for (field, column) in fields.iter().zip(variables) {
@@ -322,23 +355,32 @@ impl HigherOrder {
             columns.push(take(column, rows, None)?);
         }
         let schema = Arc::new(Schema::new(schema));
-        let physical = create_physical_expr(body, &DFSchema::try_from(Arc::clone(&schema))?, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+        let physical = create_physical_expr(
+            body,
+            &DFSchema::try_from(Arc::clone(&schema))?,
+            &ExecutionProps::new(),
+            &PhysicalPlanningContext::default(),
+        )?;
         let batch = RecordBatch::try_new(schema, columns)?;
         Ok(physical.evaluate(&batch)?.into_array(batch.num_rows())?)
     }
 
     /// Folds element by element, all rows at once.
     fn fold(&self, list: &ListArray, columns: &[ArrayRef]) -> Result<ArrayRef> {
-        let Some(start) = columns.get(1) else { return Err(SparkError::internal("an aggregate without start")) };
+        let Some(start) = columns.get(1) else {
+            return Err(SparkError::internal("an aggregate without start"));
+        };
         let captured = columns.get(2..);
         let mut state = Arc::clone(start);
-        let longest = (0..list.len()).filter(|row| list.is_valid(*row)).map(|row| span(list, row).len()).max();
+        let longest =
+            (0..list.len()).filter(|row| list.is_valid(*row)).map(|row| span(list, row).len()).max();
         for k in 0..longest.unwrap_or(0) {
             let rows: Vec<usize> =
                 (0..list.len()).filter(|row| list.is_valid(*row) && span(list, *row).len() > k).collect();
             let picks: UInt64Array = rows.iter().map(|row| (span(list, *row).start + k) as u64).collect();
             let at: UInt64Array = rows.iter().map(|row| *row as u64).collect();
-            let merged = self.run(0, &[take(&state, &at, None)?, take(list.values(), &picks, None)?], captured, &at)?;
+            let merged =
+                self.run(0, &[take(&state, &at, None)?, take(list.values(), &picks, None)?], captured, &at)?;
             // The merged states in place of the old ones.
             let both = concat(&[state.as_ref(), merged.as_ref()])?;
             let mut order: Vec<u64> = (0..list.len() as u64).collect();
@@ -353,7 +395,8 @@ impl HigherOrder {
             state = self.run(1, &[state], captured, &(0..list.len() as u64).collect())?;
         }
         // A null array gives null.
-        let order: UInt64Array = (0..list.len()).map(|row| list.is_valid(row).then_some(row as u64)).collect();
+        let order: UInt64Array =
+            (0..list.len()).map(|row| list.is_valid(row).then_some(row as u64)).collect();
         Ok(take(&state, &order, None)?)
     }
 }

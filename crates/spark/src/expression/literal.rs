@@ -21,7 +21,11 @@ use millstream_engine::{
 use spark_connect_proto::{DataType as ProtoType, expression::Literal, expression::literal as l};
 
 use super::TypedExpr;
-use crate::{SessionConf, functions::{Evaluation, SessionZone}, types};
+use crate::{
+    SessionConf,
+    functions::{Evaluation, SessionZone},
+    types,
+};
 
 /// The typed expression of a literal message.
 pub(super) fn resolve(literal: &Literal, conf: &SessionConf) -> Result<TypedExpr> {
@@ -110,7 +114,8 @@ fn decimal(decimal: &l::Decimal) -> Result<ScalarValue> {
     // Python clients declare decimal(10,0) whatever the value: the wider of both holds.
     let scale = decimal.scale.map_or(own_scale, |declared| declared.max(own_scale));
     let own_precision = (own_whole + own_scale).max(1);
-    let precision = decimal.precision.map_or(own_precision, |declared| declared.max(own_precision)).max(scale);
+    let precision =
+        decimal.precision.map_or(own_precision, |declared| declared.max(own_precision)).max(scale);
     let range = || {
         SparkError::new("NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION")
             .with("roundedValue", decimal.value.clone())
@@ -123,7 +128,11 @@ fn decimal(decimal: &l::Decimal) -> Result<ScalarValue> {
     Ok(ScalarValue::Decimal128(Some(value), p, s))
 }
 
-fn element(literals: &[Literal], declared: Option<&DataType>, old: Option<&ProtoType>) -> Result<(ArrayRef, DataType)> {
+fn element(
+    literals: &[Literal],
+    declared: Option<&DataType>,
+    old: Option<&ProtoType>,
+) -> Result<(ArrayRef, DataType)> {
     let mut data_type = match (declared, old) {
         (Some(declared), _) => Some(declared.clone()),
         (None, Some(old)) if old.kind.is_some() => Some(types::from_proto(old)?),
@@ -142,7 +151,8 @@ fn element(literals: &[Literal], declared: Option<&DataType>, old: Option<&Proto
         .into_iter()
         .map(|v| if v.is_null() { Ok(ScalarValue::try_from(&data_type)?) } else { Ok(v) })
         .collect::<Result<Vec<_>>>()?;
-    let array = if values.is_empty() { new_empty_array(&data_type) } else { ScalarValue::iter_to_array(values)? };
+    let array =
+        if values.is_empty() { new_empty_array(&data_type) } else { ScalarValue::iter_to_array(values)? };
     Ok((array, data_type))
 }
 
@@ -194,7 +204,8 @@ fn map(map: &l::Map, declared: Option<&DataType>) -> Result<ScalarValue> {
 
 #[expect(deprecated, reason = "clients before Spark 4.1 send the type here")]
 fn structure(structure: &l::Struct, declared: Option<&DataType>) -> Result<ScalarValue> {
-    let old = structure.struct_type.as_ref().filter(|t| t.kind.is_some()).map(types::from_proto).transpose()?;
+    let old =
+        structure.struct_type.as_ref().filter(|t| t.kind.is_some()).map(types::from_proto).transpose()?;
     let fields = match declared.or(old.as_ref()) {
         Some(DataType::Struct(fields)) => Some(fields.clone()),
         _ => None,
@@ -279,7 +290,8 @@ pub(crate) fn sql(value: &ScalarValue, conf: &SessionConf) -> Result<String> {
         ScalarValue::Map(map) => {
             let entries = map.value(0);
             let side = |i: usize| -> Result<String> {
-                let parts = scalars(entries.column(i))?.iter().map(|v| sql(v, conf)).collect::<Result<Vec<_>>>()?;
+                let parts =
+                    scalars(entries.column(i))?.iter().map(|v| sql(v, conf)).collect::<Result<Vec<_>>>()?;
                 Ok(format!("ARRAY({})", parts.join(", ")))
             };
             format!("MAP_FROM_ARRAYS({}, {})", side(0)?, side(1)?)

@@ -8,10 +8,7 @@ use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{self as proto, expression as e, expression::ExprType};
 
 use super::{
-    Scope, TypedExpr, attribute, cast,
-    cast::explicit_cast,
-    comparison, extract, lambda,
-    lambda::Variables,
+    Scope, TypedExpr, attribute, cast, cast::explicit_cast, comparison, extract, lambda, lambda::Variables,
     literal, update_fields, window,
 };
 use crate::{
@@ -100,12 +97,14 @@ impl<'a> Resolver<'a> {
             ExprType::NamedArgumentExpression(argument) => {
                 Err(SparkError::unsupported(format!("the named argument `{}`", argument.key)))
             }
-            ExprType::LambdaFunction(_) => Err(SparkError::new(
-                "INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION",
-            )),
+            ExprType::LambdaFunction(_) => {
+                Err(SparkError::new("INVALID_LAMBDA_FUNCTION_CALL.PARAMETER_DOES_NOT_ACCEPT_LAMBDA_FUNCTION"))
+            }
             ExprType::MergeAction(_) => Err(SparkError::unsupported("MERGE INTO")),
             ExprType::TypedAggregateExpression(_) => Err(SparkError::unsupported("a Scala aggregator")),
-            ExprType::DirectShufflePartitionId(_) => Err(SparkError::unsupported("a direct shuffle partition id")),
+            ExprType::DirectShufflePartitionId(_) => {
+                Err(SparkError::unsupported("a direct shuffle partition id"))
+            }
             ExprType::Extension(any) => {
                 Err(SparkError::unsupported(format!("the expression extension {}", any.type_url)))
             }
@@ -140,7 +139,12 @@ impl<'a> Resolver<'a> {
             if let [proto::Expression { expr_type: Some(ExprType::UnresolvedStar(star)), .. }] = arguments
                 && star.unparsed_target.is_none()
             {
-                let one = TypedExpr::new(Expr::Literal(ScalarValue::Int32(Some(1)), None), datafusion::arrow::datatypes::DataType::Int32, false, "1");
+                let one = TypedExpr::new(
+                    Expr::Literal(ScalarValue::Int32(Some(1)), None),
+                    datafusion::arrow::datatypes::DataType::Int32,
+                    false,
+                    "1",
+                );
                 return functions::call(Call { name: &lower, args: vec![one], distinct, resolver: *self });
             }
         }

@@ -1,8 +1,8 @@
 //! What an expression sees of the relation it stands on.
 
-use spark_connect_proto as proto;
 use datafusion::arrow::datatypes::DataType;
 use millstream_engine::{Result, SparkError, time::WindowSpec};
+use spark_connect_proto as proto;
 
 use super::TypedExpr;
 

@@ -39,7 +39,9 @@ fn apply(
     let DataType::Struct(fields) = child.data_type().clone() else {
         return Err(unexpected_input(sql, 0, "\"STRUCT\"", &child));
     };
-    let Some((name, deeper)) = parts.split_first() else { return Err(SparkError::internal("a field without name")) };
+    let Some((name, deeper)) = parts.split_first() else {
+        return Err(SparkError::internal("a field without name"));
+    };
     let same = |f: &FieldRef| {
         if resolver.conf.case_sensitive { f.name() == name } else { f.name().eq_ignore_ascii_case(name) }
     };
@@ -64,7 +66,9 @@ fn apply(
         None => fields.iter().filter(|f| !same(f)).cloned().collect(),
     };
     if out.is_empty() {
-        return Err(SparkError::new("DATATYPE_MISMATCH.CANNOT_DROP_ALL_FIELDS").with("sqlExpr", format!("\"{sql}\"")));
+        return Err(
+            SparkError::new("DATATYPE_MISMATCH.CANNOT_DROP_ALL_FIELDS").with("sqlExpr", format!("\"{sql}\""))
+        );
     }
     let t = DataType::Struct(Fields::from(out));
     let nullable = child.nullable();
@@ -78,7 +82,9 @@ fn apply(
 fn kernel(args: &Args) -> Result<ArrayRef> {
     let array = args.array(0)?;
     let structs = array.as_struct();
-    let Some(ScalarValue::Utf8(Some(name))) = args.scalar(1) else { return Err(SparkError::internal("a field name")) };
+    let Some(ScalarValue::Utf8(Some(name))) = args.scalar(1) else {
+        return Err(SparkError::internal("a field name"));
+    };
     let DataType::Struct(fields) = args.return_type else { return Err(SparkError::internal("a struct")) };
     let value = if args.len() > 2 { Some(args.array(2)?) } else { None };
     let columns = fields
@@ -91,5 +97,10 @@ fn kernel(args: &Args) -> Result<ArrayRef> {
                 .ok_or_else(|| SparkError::internal("a struct field that is missing")),
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, structs.nulls().cloned(), structs.len())?))
+    Ok(Arc::new(StructArray::try_new_with_length(
+        fields.clone(),
+        columns,
+        structs.nulls().cloned(),
+        structs.len(),
+    )?))
 }

@@ -115,7 +115,9 @@ pub(super) fn resolve(resolver: &Resolver, over: &e::Window) -> Result<TypedExpr
     }
     let function = resolver.resolve(message)?;
     let Expr::AggregateFunction(aggregate) = &function.expr else {
-        return Err(SparkError::new("UNSUPPORTED_EXPR_FOR_WINDOW").with("sqlExpr", format!("\"{}\"", function.sql)));
+        return Err(
+            SparkError::new("UNSUPPORTED_EXPR_FOR_WINDOW").with("sqlExpr", format!("\"{}\"", function.sql))
+        );
     };
     let frame = given.unwrap_or(if order.is_empty() {
         Frame::rows(Bound::Unbounded, Bound::Unbounded)
@@ -207,7 +209,9 @@ fn rank(
         }
         "nth_value" => {
             let n = offset(&args, 1)?;
-            let Some(value) = args.first() else { return Err(SparkError::internal("nth_value without a value")) };
+            let Some(value) = args.first() else {
+                return Err(SparkError::internal("nth_value without a value"));
+            };
             frame.units = WindowFrameUnits::Range;
             nullable = true;
             (nth_value_udwf(), "nth_value", None, vec![value.expr.clone(), long(n)])
@@ -215,7 +219,9 @@ fn rank(
         name => {
             let lag = name == "lag";
             let n = offset(&args, 1)?;
-            let Some(value) = args.first().cloned() else { return Err(SparkError::internal("lag without a value")) };
+            let Some(value) = args.first().cloned() else {
+                return Err(SparkError::internal("lag without a value"));
+            };
             if args.len() < 2 {
                 args.push(literal::int(1));
             }
@@ -289,7 +295,8 @@ mod tests {
     fn frames_are_shown_as_spark_shows_them() {
         let frame = Frame::rows(Bound::Rows(-1), Bound::Current);
         assert_eq!(frame.sql(), "ROWS BETWEEN -1 FOLLOWING AND CURRENT ROW");
-        let frame = Frame { units: WindowFrameUnits::Range, lower: Bound::Unbounded, upper: Bound::Unbounded };
+        let frame =
+            Frame { units: WindowFrameUnits::Range, lower: Bound::Unbounded, upper: Bound::Unbounded };
         assert_eq!(frame.sql(), "RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING");
     }
 }

@@ -18,11 +18,48 @@ use crate::{
 pub(super) const FUNCTIONS: &[Function] = &[
     custom(
         &[
-            "any", "any_value", "approx_count_distinct", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and",
-            "bool_or", "collect_list", "collect_set", "corr", "count", "count_if", "covar_pop", "covar_samp", "every",
-            "first", "first_value", "kurtosis", "last", "last_value", "max", "max_by", "mean", "median", "min", "min_by",
-            "mode", "skewness", "some", "std", "stddev", "stddev_pop", "stddev_samp", "sum", "try_avg", "try_sum",
-            "var_pop", "var_samp", "variance",
+            "any",
+            "any_value",
+            "approx_count_distinct",
+            "array_agg",
+            "avg",
+            "bit_and",
+            "bit_or",
+            "bit_xor",
+            "bool_and",
+            "bool_or",
+            "collect_list",
+            "collect_set",
+            "corr",
+            "count",
+            "count_if",
+            "covar_pop",
+            "covar_samp",
+            "every",
+            "first",
+            "first_value",
+            "kurtosis",
+            "last",
+            "last_value",
+            "max",
+            "max_by",
+            "mean",
+            "median",
+            "min",
+            "min_by",
+            "mode",
+            "skewness",
+            "some",
+            "std",
+            "stddev",
+            "stddev_pop",
+            "stddev_samp",
+            "sum",
+            "try_avg",
+            "try_sum",
+            "var_pop",
+            "var_samp",
+            "variance",
         ],
         0,
         MANY,
@@ -86,8 +123,14 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
         .zip(&inputs)
         .map(|(arg, to)| implicit_cast(arg, to, conf))
         .collect::<Result<Vec<_>>>()?;
-    let expr =
-        Expr::AggregateFunction(AggregateFunction::new_udf(function, exprs(&args), false, None, vec![], None));
+    let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
+        function,
+        exprs(&args),
+        false,
+        None,
+        vec![],
+        None,
+    ));
     Ok(TypedExpr::new(expr, data_type, nullable, sql))
 }
 

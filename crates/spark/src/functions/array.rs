@@ -24,8 +24,12 @@ use crate::{
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    custom(&["array_contains"], 2, 2, |call| search(call, "array_contains", DataType::Boolean, true, contains)),
-    custom(&["array_position"], 2, 2, |call| search(call, "array_position", DataType::Int64, false, position)),
+    custom(&["array_contains"], 2, 2, |call| {
+        search(call, "array_contains", DataType::Boolean, true, contains)
+    }),
+    custom(&["array_position"], 2, 2, |call| {
+        search(call, "array_position", DataType::Int64, false, position)
+    }),
     custom(&["array_remove"], 2, 2, remove),
     custom(&["array_append"], 2, 2, |call| extend(call, "array_append")),
     custom(&["array_prepend"], 2, 2, |call| extend(call, "array_prepend")),
@@ -48,7 +52,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// The call's only argument, an array.
 fn list_argument(call: Call, sql: &str) -> Result<TypedExpr> {
     let child = call.one()?;
-    if matches!(child.data_type(), DataType::List(_)) { Ok(child) } else { Err(unexpected_input(sql, 0, "\"ARRAY\"", &child)) }
+    if matches!(child.data_type(), DataType::List(_)) {
+        Ok(child)
+    } else {
+        Err(unexpected_input(sql, 0, "\"ARRAY\"", &child))
+    }
 }
 
 /// A function from an array to an array of the same type.
@@ -159,7 +167,11 @@ fn extend(call: Call, name: &str) -> Result<TypedExpr> {
     let element = element_of(list.data_type())?;
     let t = types::list_of(element.data_type().clone(), element.is_nullable() || value.nullable());
     let nullable = list.nullable();
-    let f: Kernel = if name == "array_append" { |args| extend_kernel(args, true) } else { |args| extend_kernel(args, false) };
+    let f: Kernel = if name == "array_append" {
+        |args| extend_kernel(args, true)
+    } else {
+        |args| extend_kernel(args, false)
+    };
     let expr = kernel_call(name, f, vec![list.expr, value.expr], t.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, t, nullable, sql))
 }
@@ -267,7 +279,8 @@ fn extreme_kernel(args: &Args, beats: Ordering) -> Result<ArrayRef> {
     let mut picks = UInt64Builder::with_capacity(args.rows);
     for row in 0..args.rows {
         let candidates = span(list, row).filter(|i| list.is_valid(row) && list.values().is_valid(*i));
-        let best = candidates.reduce(|best, i| if items.row(i).cmp(&items.row(best)) == beats { i } else { best });
+        let best =
+            candidates.reduce(|best, i| if items.row(i).cmp(&items.row(best)) == beats { i } else { best });
         picks.append_option(best.map(|i| i as u64));
     }
     Ok(take(list.values(), &picks.finish(), None)?)
@@ -352,7 +365,8 @@ fn overlap(call: Call) -> Result<TypedExpr> {
             Ok((!unknown).then_some(found))
         })
     };
-    let expr = kernel_call("arrays_overlap", f, vec![a.expr, b.expr], DataType::Boolean, nullable, evaluation);
+    let expr =
+        kernel_call("arrays_overlap", f, vec![a.expr, b.expr], DataType::Boolean, nullable, evaluation);
     Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql))
 }
 
@@ -422,7 +436,11 @@ fn join(call: Call) -> Result<TypedExpr> {
         args.build_strings(|row, out| {
             let mut first = true;
             for i in span(list, row) {
-                let text = if items.is_valid(i) { Some(items.value(i)) } else { nulls.as_ref().map(|n| n.value(row)) };
+                let text = if items.is_valid(i) {
+                    Some(items.value(i))
+                } else {
+                    nulls.as_ref().map(|n| n.value(row))
+                };
                 if let Some(text) = text {
                     if !first {
                         out.push_str(separators.value(row));
@@ -442,7 +460,9 @@ fn repeat(call: Call) -> Result<TypedExpr> {
     let (conf, evaluation) = (call.resolver.conf, call.evaluation());
     let sql = call.sql_as("array_repeat");
     let (value, count) = call.two()?;
-    let Some(count) = Input::Int.coerce(count.clone(), conf) else { return Err(unexpected_input(&sql, 1, "\"INT\"", &count)) };
+    let Some(count) = Input::Int.coerce(count.clone(), conf) else {
+        return Err(unexpected_input(&sql, 1, "\"INT\"", &count));
+    };
     let t = types::list_of(value.data_type().clone(), value.nullable());
     let nullable = count.nullable();
     let f: Kernel = |args| {
@@ -497,14 +517,25 @@ fn sequence(call: Call) -> Result<TypedExpr> {
         return Err(SparkError::unsupported("`sequence` of anything but integers"));
     }
     let all: Vec<DataType> = call.args.iter().map(|arg| arg.data_type().clone()).collect();
-    let Some(element) = coercion::wider_of_all(&all, conf.ansi) else { return Err(SparkError::internal("sequence")) };
+    let Some(element) = coercion::wider_of_all(&all, conf.ansi) else {
+        return Err(SparkError::internal("sequence"));
+    };
     let nullable = call.args.iter().any(TypedExpr::nullable);
-    let args = call.args.into_iter().map(|arg| implicit_cast(arg, &DataType::Int64, conf)).collect::<Result<Vec<_>>>()?;
+    let args = call
+        .args
+        .into_iter()
+        .map(|arg| implicit_cast(arg, &DataType::Int64, conf))
+        .collect::<Result<Vec<_>>>()?;
     let longs = types::list_of(DataType::Int64, false);
     let expr = kernel_call("sequence", sequence_kernel, exprs(&args), longs.clone(), nullable, evaluation);
     let longs = TypedExpr::new(expr, longs, nullable, sql);
     // The numbers lie between the ends, so narrowing them cannot fail.
-    let narrow = crate::expression::cast::explicit_cast(longs.clone(), &types::list_of(element, false), super::Mode::Ansi, conf)?;
+    let narrow = crate::expression::cast::explicit_cast(
+        longs.clone(),
+        &types::list_of(element, false),
+        super::Mode::Ansi,
+        conf,
+    )?;
     Ok(TypedExpr { sql: longs.sql.clone(), name: longs.name, named: false, ..narrow })
 }
 
@@ -526,7 +557,9 @@ fn sequence_kernel(args: &Args) -> Result<ArrayRef> {
             loop {
                 out.values().append_value(at);
                 match at.checked_add(step) {
-                    Some(next) if step != 0 && ((step > 0 && next <= stop) || (step < 0 && next >= stop)) => at = next,
+                    Some(next) if step != 0 && ((step > 0 && next <= stop) || (step < 0 && next >= stop)) => {
+                        at = next
+                    }
                     _ => break,
                 }
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::{
     array::{
-        Array, ArrayRef, AsArray, BinaryBuilder, ListArray, MapArray, StructArray, UInt64Builder, new_empty_array,
+        Array, ArrayRef, AsArray, BinaryBuilder, ListArray, MapArray, StructArray, UInt64Builder,
+        new_empty_array,
     },
     buffer::{NullBuffer, OffsetBuffer},
     compute::{interleave, take},
@@ -13,7 +14,9 @@ use datafusion::arrow::{
 };
 use millstream_engine::{Result, SparkError};
 
-use super::{Args, Call, Evaluation, Function, Kernel, MANY, Mode, custom, exprs, kernel_call, unexpected_input};
+use super::{
+    Args, Call, Evaluation, Function, Kernel, MANY, Mode, custom, exprs, kernel_call, unexpected_input,
+};
 use crate::{
     SessionConf,
     expression::{
@@ -44,7 +47,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// All of `args` in their common type.
-pub(super) fn same_type(args: Vec<TypedExpr>, function: &str, sql: &str, conf: &SessionConf) -> Result<Vec<TypedExpr>> {
+pub(super) fn same_type(
+    args: Vec<TypedExpr>,
+    function: &str,
+    sql: &str,
+    conf: &SessionConf,
+) -> Result<Vec<TypedExpr>> {
     let all: Vec<DataType> = args.iter().map(|arg| arg.data_type().clone()).collect();
     let Some(to) = coercion::wider_of_all(&all, conf.ansi) else {
         let shown: Vec<String> = all.iter().map(|t| format!("\"{}\"", types::sql_name(t))).collect();
@@ -80,7 +88,12 @@ pub(super) struct Picks {
 
 impl Picks {
     pub(super) fn new(rows: usize) -> Self {
-        Self { indexes: UInt64Builder::new(), lengths: Vec::with_capacity(rows), valid: Vec::with_capacity(rows), current: 0 }
+        Self {
+            indexes: UInt64Builder::new(),
+            lengths: Vec::with_capacity(rows),
+            valid: Vec::with_capacity(rows),
+            current: 0,
+        }
     }
 
     pub(super) fn push(&mut self, index: Option<usize>) {
@@ -117,7 +130,8 @@ fn array_kernel(args: &Args) -> Result<ArrayRef> {
     let parts: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
     let places: Vec<(usize, usize)> =
         (0..args.rows).flat_map(|row| (0..columns.len()).map(move |column| (column, row))).collect();
-    let values = if parts.is_empty() { new_empty_array(field.data_type()) } else { interleave(&parts, &places)? };
+    let values =
+        if parts.is_empty() { new_empty_array(field.data_type()) } else { interleave(&parts, &places)? };
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(columns.len(), args.rows));
     Ok(Arc::new(ListArray::try_new(field, offsets, values, None)?))
 }
@@ -158,12 +172,18 @@ fn named_struct(call: Call) -> Result<TypedExpr> {
     struct_of(names, &values, sql, call.evaluation())
 }
 
-fn struct_of(names: Vec<String>, values: &[TypedExpr], sql: String, evaluation: Evaluation) -> Result<TypedExpr> {
+fn struct_of(
+    names: Vec<String>,
+    values: &[TypedExpr],
+    sql: String,
+    evaluation: Evaluation,
+) -> Result<TypedExpr> {
     let fields: Fields = names
         .iter()
         .zip(values)
         .map(|(name, value)| {
-            Field::new(name, value.data_type().clone(), value.nullable()).with_metadata(value.field.metadata().clone())
+            Field::new(name, value.data_type().clone(), value.nullable())
+                .with_metadata(value.field.metadata().clone())
         })
         .collect();
     let t = DataType::Struct(fields);
@@ -189,7 +209,8 @@ fn map(call: Call) -> Result<TypedExpr> {
     let side = |first: usize, class: &str| -> Result<Vec<TypedExpr>> {
         let items: Vec<TypedExpr> = call.args.iter().skip(first).step_by(2).cloned().collect();
         same_type(items.clone(), "map", &sql, conf).map_err(|_| {
-            let shown: Vec<String> = items.iter().map(|e| format!("\"{}\"", types::sql_name(e.data_type()))).collect();
+            let shown: Vec<String> =
+                items.iter().map(|e| format!("\"{}\"", types::sql_name(e.data_type()))).collect();
             SparkError::new(class)
                 .with("sqlExpr", format!("\"{sql}\""))
                 .with("functionName", "`map`")
@@ -216,7 +237,11 @@ fn map_kernel(args: &Args) -> Result<ArrayRef> {
         (0..args.rows).flat_map(|row| (0..keys.len()).map(move |column| (column, row))).collect();
     let all = |columns: &[ArrayRef], field: &FieldRef| -> Result<ArrayRef> {
         let parts: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
-        if parts.is_empty() { Ok(new_empty_array(field.data_type())) } else { Ok(interleave(&parts, &places)?) }
+        if parts.is_empty() {
+            Ok(new_empty_array(field.data_type()))
+        } else {
+            Ok(interleave(&parts, &places)?)
+        }
     };
     let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(keys.len(), args.rows));
     build_map(args.return_type, offsets, all(keys, key)?, all(values, value)?, None)
@@ -250,7 +275,8 @@ pub(super) fn build_map(
             }
         }
     }
-    let pairs = StructArray::try_new_with_length(fields.clone(), vec![Arc::clone(&keys), values], None, keys.len())?;
+    let pairs =
+        StructArray::try_new_with_length(fields.clone(), vec![Arc::clone(&keys), values], None, keys.len())?;
     Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted)?))
 }
 
@@ -259,10 +285,14 @@ pub(super) fn normalized(values: &ArrayRef) -> ArrayRef {
     use datafusion::arrow::datatypes::{Float32Type, Float64Type};
     match values.data_type() {
         DataType::Float64 => Arc::new(
-            values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
+            values
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
         ),
         DataType::Float32 => Arc::new(
-            values.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
+            values
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
         ),
         _ => Arc::clone(values),
     }
@@ -310,7 +340,8 @@ fn map_from_arrays(call: Call) -> Result<TypedExpr> {
         let values = take(values.values(), &value_picks.finish(), None)?;
         build_map(args.return_type, OffsetBuffer::from_lengths(lengths), keys, values, nulls)
     };
-    let expr = kernel_call("map_from_arrays", f, vec![keys.expr, values.expr], t.clone(), nullable, evaluation);
+    let expr =
+        kernel_call("map_from_arrays", f, vec![keys.expr, values.expr], t.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, t, nullable, sql))
 }
 
@@ -351,19 +382,28 @@ fn map_entries(call: Call) -> Result<TypedExpr> {
     let evaluation = call.evaluation();
     let sql = call.sql_as("map_entries");
     let (map, key, value) = map_argument(call, &sql)?;
-    let entry = types::struct_of([
-        key.as_ref().clone().with_name("key"),
-        value.as_ref().clone().with_name("value"),
-    ]);
+    let entry =
+        types::struct_of([key.as_ref().clone().with_name("key"), value.as_ref().clone().with_name("value")]);
     let t = types::list_of(entry, false);
     let nullable = map.nullable();
     let f: Kernel = |args| {
         let array = args.array(0)?;
         let map = array.as_map();
         let field = element_of(args.return_type)?;
-        let DataType::Struct(fields) = field.data_type() else { return Err(SparkError::internal("map entries")) };
-        let entries = StructArray::try_new(fields.clone(), vec![Arc::clone(map.keys()), Arc::clone(map.values())], None)?;
-        Ok(Arc::new(ListArray::try_new(field, map.offsets().clone(), Arc::new(entries), map.nulls().cloned())?))
+        let DataType::Struct(fields) = field.data_type() else {
+            return Err(SparkError::internal("map entries"));
+        };
+        let entries = StructArray::try_new(
+            fields.clone(),
+            vec![Arc::clone(map.keys()), Arc::clone(map.values())],
+            None,
+        )?;
+        Ok(Arc::new(ListArray::try_new(
+            field,
+            map.offsets().clone(),
+            Arc::new(entries),
+            map.nulls().cloned(),
+        )?))
     };
     let expr = kernel_call("map_entries", f, vec![map.expr], t.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, t, nullable, sql))
@@ -373,7 +413,9 @@ fn map_contains_key(call: Call) -> Result<TypedExpr> {
     let (conf, evaluation) = (call.resolver.conf, call.evaluation());
     let sql = call.sql_as("map_contains_key");
     let (map, wanted) = call.two()?;
-    let DataType::Map(entries, _) = map.data_type() else { return Err(unexpected_input(&sql, 0, "\"MAP\"", &map)) };
+    let DataType::Map(entries, _) = map.data_type() else {
+        return Err(unexpected_input(&sql, 0, "\"MAP\"", &map));
+    };
     let Some((key, _)) = map_fields(entries) else { return Err(SparkError::internal("a map")) };
     let key = key.data_type().clone();
     let wanted = implicit_cast(wanted, &key, conf)?;
@@ -384,11 +426,19 @@ fn map_contains_key(call: Call) -> Result<TypedExpr> {
         let (keys, wanted) = (comparable(map.keys())?, comparable(&args.array(1)?)?);
         args.build_booleans(|row| {
             let offsets = map.value_offsets();
-            let mut range = usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0);
+            let mut range =
+                usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0);
             Ok(Some(range.any(|i| keys.row(i) == wanted.row(row))))
         })
     };
-    let expr = kernel_call("map_contains_key", f, vec![map.expr, wanted.expr], DataType::Boolean, nullable, evaluation);
+    let expr = kernel_call(
+        "map_contains_key",
+        f,
+        vec![map.expr, wanted.expr],
+        DataType::Boolean,
+        nullable,
+        evaluation,
+    );
     Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql))
 }
 
@@ -400,7 +450,9 @@ fn element_at(call: Call, tolerant: bool) -> Result<TypedExpr> {
     let (child, wanted) = call.two()?;
     match child.data_type().clone() {
         DataType::List(element) => {
-            let Some(index) = Input::Int.coerce(wanted.clone(), conf).filter(|_| coercion::is_integral(wanted.data_type())) else {
+            let Some(index) =
+                Input::Int.coerce(wanted.clone(), conf).filter(|_| coercion::is_integral(wanted.data_type()))
+            else {
                 return Err(unexpected_input(&sql, 1, "\"INT\"", &wanted));
             };
             let t = element.data_type().clone();
@@ -532,7 +584,8 @@ fn concat(call: Call) -> Result<TypedExpr> {
         })
         .collect::<Result<Vec<_>>>()?;
     let nullable = args.iter().any(TypedExpr::nullable);
-    let (name, f): (_, Kernel) = if binary { ("concat_binary", concat_binary) } else { ("concat", concat_strings) };
+    let (name, f): (_, Kernel) =
+        if binary { ("concat_binary", concat_binary) } else { ("concat", concat_strings) };
     let expr = kernel_call(name, f, exprs(&args), to.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, to, nullable, sql))
 }
@@ -598,7 +651,9 @@ fn reverse(call: Call) -> Result<TypedExpr> {
     let child = call.one()?;
     let child = match child.data_type() {
         DataType::List(_) | DataType::Binary => child,
-        _ => Input::String.coerce(child.clone(), conf).ok_or_else(|| unexpected_input(&sql, 0, "(\"STRING\" or \"ARRAY\")", &child))?,
+        _ => Input::String
+            .coerce(child.clone(), conf)
+            .ok_or_else(|| unexpected_input(&sql, 0, "(\"STRING\" or \"ARRAY\")", &child))?,
     };
     let (t, nullable) = (child.data_type().clone(), child.nullable());
     let expr = kernel_call("reverse", reverse_kernel, vec![child.expr], t.clone(), nullable, evaluation);

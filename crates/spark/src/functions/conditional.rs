@@ -100,7 +100,13 @@ fn if_(call: Call) -> Result<TypedExpr> {
 }
 
 /// `IF(condition, yes, no)`, shown as `sql`.
-fn choose(condition: TypedExpr, yes: TypedExpr, no: TypedExpr, sql: String, conf: &SessionConf) -> Result<TypedExpr> {
+fn choose(
+    condition: TypedExpr,
+    yes: TypedExpr,
+    no: TypedExpr,
+    sql: String,
+    conf: &SessionConf,
+) -> Result<TypedExpr> {
     let condition = comparison::boolean(condition, &sql, "first", conf)?;
     let mut both = common(vec![yes, no], "if", &sql, conf)?;
     let (Some(no), Some(yes)) = (both.pop(), both.pop()) else { return Err(SparkError::internal("if")) };
@@ -134,7 +140,8 @@ fn nvl2(call: Call) -> Result<TypedExpr> {
     let (Some(value), Some(yes), Some(no)) = (args.next(), args.next(), args.next()) else {
         return Err(SparkError::internal("nvl2 without its arguments"));
     };
-    let condition = TypedExpr::new(Expr::IsNotNull(Box::new(value.expr)), DataType::Boolean, false, value.sql);
+    let condition =
+        TypedExpr::new(Expr::IsNotNull(Box::new(value.expr)), DataType::Boolean, false, value.sql);
     choose(condition, yes, no, sql, conf)
 }
 
@@ -181,7 +188,9 @@ fn nanvl(call: Call) -> Result<TypedExpr> {
     let (value, other) = call.two()?;
     let (value, other) = (floating(value, &sql, 0, conf)?, floating(other, &sql, 1, conf)?);
     let mut both = common(vec![value, other], "nanvl", &sql, conf)?;
-    let (Some(other), Some(value)) = (both.pop(), both.pop()) else { return Err(SparkError::internal("nanvl")) };
+    let (Some(other), Some(value)) = (both.pop(), both.pop()) else {
+        return Err(SparkError::internal("nanvl"));
+    };
     let nullable = value.nullable() || other.nullable();
     let data_type = value.data_type().clone();
     let test = Expr::IsTrue(Box::new(is_nan_of(value.expr.clone())));

@@ -10,7 +10,9 @@ use millstream_engine::{
     time::Zone,
 };
 
-use super::{Args, Call, Function, Kernel, Output, custom, kernel, kernel_call, literal_text, unexpected_input};
+use super::{
+    Args, Call, Function, Kernel, Output, custom, kernel, kernel_call, literal_text, unexpected_input,
+};
 use crate::expression::{
     Input, TypedExpr,
     cast::datetime::{MICROS_PER_DAY, MICROS_PER_SECOND},
@@ -25,12 +27,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["month"], &[Date], 1, Output::Int, |args| of_date(args, month)),
     kernel(&["day"], &[Date], 1, Output::Int, |args| of_date(args, day)),
     kernel(&["dayofmonth"], &[Date], 1, Output::Int, |args| of_date(args, day)),
-    kernel(&["dayofweek"], &[Date], 1, Output::Int, |args| of_date(args, |days| (days + 4).rem_euclid(7) + 1)),
+    kernel(&["dayofweek"], &[Date], 1, Output::Int, |args| {
+        of_date(args, |days| (days + 4).rem_euclid(7) + 1)
+    }),
     kernel(&["weekday"], &[Date], 1, Output::Int, |args| of_date(args, weekday)),
     kernel(&["dayofyear"], &[Date], 1, Output::Int, |args| of_date(args, day_of_year)),
     kernel(&["weekofyear"], &[Date], 1, Output::Int, |args| of_date(args, week)),
     kernel(&["dayname"], &[Date], 1, Output::String, |args| name(args, |days| DAYS[index(weekday(days), 7)])),
-    kernel(&["monthname"], &[Date], 1, Output::String, |args| name(args, |days| MONTHS[index(month(days) - 1, 12)])),
+    kernel(&["monthname"], &[Date], 1, Output::String, |args| {
+        name(args, |days| MONTHS[index(month(days) - 1, 12)])
+    }),
     kernel(&["hour"], &[AnyTimestamp], 1, Output::Int, |args| of_time(args, hour)),
     kernel(&["minute"], &[AnyTimestamp], 1, Output::Int, |args| of_time(args, minute)),
     kernel(&["second"], &[AnyTimestamp], 1, Output::Int, |args| of_time(args, second)),
@@ -48,7 +54,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 fn index(value: i32, limit: usize) -> usize {
     usize::try_from(value).unwrap_or(0) % limit
@@ -214,7 +221,8 @@ fn extract(call: Call, from: bool) -> Result<TypedExpr> {
         return Err(unexpected_input(&sql, 1, input.described(), &source));
     };
     let nullable = source.nullable();
-    let expr = kernel_call(&format!("extract_{wanted}"), f, vec![source.expr], t.clone(), nullable, evaluation);
+    let expr =
+        kernel_call(&format!("extract_{wanted}"), f, vec![source.expr], t.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, t, nullable, sql))
 }
 
@@ -233,7 +241,8 @@ mod tests {
 
     #[test]
     fn weeks_are_those_of_iso_8601() {
-        for (y, m, d, expected) in [(2024, 1, 1, 1), (2023, 1, 1, 52), (2020, 12, 31, 53), (2024, 12, 30, 1)] {
+        for (y, m, d, expected) in [(2024, 1, 1, 1), (2023, 1, 1, 52), (2020, 12, 31, 53), (2024, 12, 30, 1)]
+        {
             assert_eq!(week(days_of(y, m, d).unwrap()), expected, "{y}-{m}-{d}");
         }
     }

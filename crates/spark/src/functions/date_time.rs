@@ -58,7 +58,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     custom(&["to_unix_timestamp"], 1, 2, unix_timestamp),
     custom(&["from_unixtime"], 1, 2, from_unixtime),
     custom(&["timestamp_seconds"], 1, 1, timestamp_seconds),
-    kernel(&["timestamp_millis"], &[Long], 1, Output::Timestamp, |args| from_epoch(args, 1000, "milliseconds")),
+    kernel(&["timestamp_millis"], &[Long], 1, Output::Timestamp, |args| {
+        from_epoch(args, 1000, "milliseconds")
+    }),
     kernel(&["timestamp_micros"], &[Long], 1, Output::Timestamp, |args| from_epoch(args, 1, "microseconds")),
     kernel(&["unix_seconds"], &[Timestamp], 1, Output::Long, |args| since_epoch(args, MICROS_PER_SECOND)),
     kernel(&["unix_millis"], &[Timestamp], 1, Output::Long, |args| since_epoch(args, 1000)),
@@ -80,9 +82,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["add_months"], &[Date, Int], 2, Output::Date, |args| {
         let (dates, months) = (args.primitives::<Date32Type>(0)?, args.primitives::<Int32Type>(1)?);
         args.build::<Date32Type>(|row| {
-            calendar::add_months(dates.value(row), months.value(row)).map(Some).ok_or_else(|| {
-                SparkError::new("DATETIME_OVERFLOW").with("operation", "add months to a date")
-            })
+            calendar::add_months(dates.value(row), months.value(row))
+                .map(Some)
+                .ok_or_else(|| SparkError::new("DATETIME_OVERFLOW").with("operation", "add months to a date"))
         })
     }),
     custom(&["months_between"], 2, 3, months_between),
@@ -92,11 +94,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     custom(&["make_timestamp_ntz"], 6, 6, |call| make_timestamp(call, types::timestamp_ntz())),
     kernel(&["to_utc_timestamp"], &[Timestamp, Str], 2, Output::Timestamp, |args| {
         let (micros, zones) = (args.primitives::<TimestampMicrosecondType>(0)?, args.strings(1)?);
-        args.build::<TimestampMicrosecondType>(|row| Ok(Some(zone(zones.value(row))?.to_utc(micros.value(row)))))
+        args.build::<TimestampMicrosecondType>(|row| {
+            Ok(Some(zone(zones.value(row))?.to_utc(micros.value(row))))
+        })
     }),
     kernel(&["from_utc_timestamp"], &[Timestamp, Str], 2, Output::Timestamp, |args| {
         let (micros, zones) = (args.primitives::<TimestampMicrosecondType>(0)?, args.strings(1)?);
-        args.build::<TimestampMicrosecondType>(|row| Ok(Some(zone(zones.value(row))?.to_local(micros.value(row)))))
+        args.build::<TimestampMicrosecondType>(|row| {
+            Ok(Some(zone(zones.value(row))?.to_local(micros.value(row))))
+        })
     }),
     kernel(&["convert_timezone"], &[Str, Str, TimestampNtz], 3, Output::TimestampNtz, |args| {
         let (from, to) = (args.strings(0)?, args.strings(1)?);
@@ -217,7 +223,8 @@ fn parse_kernel(args: &Args) -> Result<ArrayRef> {
     args.build::<TimestampMicrosecondType>(|row| {
         let pattern = compiled.get(patterns.value(row), DatePattern::parser)?;
         let text = texts.value(row);
-        let found = if local { pattern.parse_timestamp_ntz(text, true) } else { pattern.parse_timestamp(text, zone) };
+        let found =
+            if local { pattern.parse_timestamp_ntz(text, true) } else { pattern.parse_timestamp(text, zone) };
         if found.is_none() && ansi { Err(unparsable(text, "try_to_timestamp")) } else { Ok(found) }
     })
 }
@@ -248,18 +255,25 @@ fn unix_timestamp(call: Call) -> Result<TypedExpr> {
     let evaluation = call.evaluation();
     let name = call.name;
     let mut args = call.args.into_iter();
-    let source = args.next().unwrap_or_else(|| TypedExpr::new(batch_timestamp(), types::timestamp(), false, "current_timestamp()"));
+    let source = args.next().unwrap_or_else(|| {
+        TypedExpr::new(batch_timestamp(), types::timestamp(), false, "current_timestamp()")
+    });
     let pattern = args.next().unwrap_or_else(|| literal::string(DEFAULT_PATTERN));
     let sql = format!("{name}({}, {})", source.sql, pattern.sql);
     let instant = match source.data_type() {
         DataType::Utf8 => {
-            let pattern = Str.coerce(pattern, conf).ok_or_else(|| SparkError::unsupported("a date pattern that is no string"))?;
+            let pattern = Str
+                .coerce(pattern, conf)
+                .ok_or_else(|| SparkError::unsupported("a date pattern that is no string"))?;
             let nullable = source.nullable() || pattern.nullable() || !conf.ansi;
             let args = vec![source.expr, pattern.expr];
-            let expr = kernel_call("parse_timestamp", parse_kernel, args, types::timestamp(), nullable, evaluation);
+            let expr =
+                kernel_call("parse_timestamp", parse_kernel, args, types::timestamp(), nullable, evaluation);
             TypedExpr::new(expr, types::timestamp(), nullable, "")
         }
-        t if coercion::is_datetime(t) || *t == DataType::Null => implicit_cast(source, &types::timestamp(), conf)?,
+        t if coercion::is_datetime(t) || *t == DataType::Null => {
+            implicit_cast(source, &types::timestamp(), conf)?
+        }
         _ => {
             let required = "(\"STRING\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\")";
             return Err(unexpected_input(&sql, 0, required, &source));
@@ -329,13 +343,17 @@ fn timestamp_seconds(call: Call) -> Result<TypedExpr> {
                     cast::number::rescale(seconds.value(row), scale, 38, 6)
                         .and_then(|v| i64::try_from(v).ok())
                         .map(Some)
-                        .ok_or_else(|| SparkError::new("DATETIME_OVERFLOW").with("operation", "create a TIMESTAMP from seconds"))
+                        .ok_or_else(|| {
+                            SparkError::new("DATETIME_OVERFLOW")
+                                .with("operation", "create a TIMESTAMP from seconds")
+                        })
                 })
             }
             other => Err(SparkError::internal(format!("timestamp_seconds of {other}"))),
         }
     };
-    let expr = kernel_call("timestamp_seconds", f, vec![child.expr], types::timestamp(), nullable, evaluation);
+    let expr =
+        kernel_call("timestamp_seconds", f, vec![child.expr], types::timestamp(), nullable, evaluation);
     Ok(TypedExpr::new(expr, types::timestamp(), nullable, sql))
 }
 
@@ -371,10 +389,15 @@ fn months_between(mut call: Call) -> Result<TypedExpr> {
     let args = coerce(call.args, &[Timestamp, Timestamp, Input::Boolean], &sql, conf)?;
     let nullable = args.iter().any(TypedExpr::nullable);
     let f: Kernel = |args| {
-        let (a, b) = (args.primitives::<TimestampMicrosecondType>(0)?, args.primitives::<TimestampMicrosecondType>(1)?);
+        let (a, b) = (
+            args.primitives::<TimestampMicrosecondType>(0)?,
+            args.primitives::<TimestampMicrosecondType>(1)?,
+        );
         let rounds = args.booleans(2)?;
         let zone = args.evaluation.zone;
-        args.build::<Float64Type>(|row| Ok(Some(between(a.value(row), b.value(row), zone, rounds.value(row)))))
+        args.build::<Float64Type>(|row| {
+            Ok(Some(between(a.value(row), b.value(row), zone, rounds.value(row))))
+        })
     };
     let expr = kernel_call("months_between", f, exprs(&args), DataType::Float64, nullable, evaluation);
     Ok(TypedExpr::new(expr, DataType::Float64, nullable, sql))
@@ -428,7 +451,18 @@ fn out_of_bounds(message: String) -> SparkError {
 /// The date, or `java.time`'s reason why there is none.
 fn date_or_reason(year: i32, month: i32, day: i32) -> Result<i32, String> {
     const NAMES: [&str; 12] = [
-        "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER",
+        "JANUARY",
+        "FEBRUARY",
+        "MARCH",
+        "APRIL",
+        "MAY",
+        "JUNE",
+        "JULY",
+        "AUGUST",
+        "SEPTEMBER",
+        "OCTOBER",
+        "NOVEMBER",
+        "DECEMBER",
     ];
     if year.unsigned_abs() > 999_999_999 {
         return Err(format!("Invalid value for Year (valid values -999999999 - 999999999): {year}"));
@@ -451,7 +485,11 @@ fn date_or_reason(year: i32, month: i32, day: i32) -> Result<i32, String> {
 }
 
 fn make_date(args: &Args) -> Result<ArrayRef> {
-    let parts = [args.primitives::<Int32Type>(0)?, args.primitives::<Int32Type>(1)?, args.primitives::<Int32Type>(2)?];
+    let parts = [
+        args.primitives::<Int32Type>(0)?,
+        args.primitives::<Int32Type>(1)?,
+        args.primitives::<Int32Type>(2)?,
+    ];
     args.build::<Date32Type>(|row| {
         match date_or_reason(parts[0].value(row), parts[1].value(row), parts[2].value(row)) {
             Ok(days) => Ok(Some(days)),
@@ -472,7 +510,8 @@ fn make_timestamp(call: Call, to: DataType) -> Result<TypedExpr> {
         *seconds = implicit_cast(seconds.clone(), &DataType::Decimal128(16, 6), conf)?;
     }
     let nullable = args.iter().any(TypedExpr::nullable) || !conf.ansi;
-    let expr = kernel_call("make_timestamp", make_timestamp_kernel, exprs(&args), to.clone(), nullable, evaluation);
+    let expr =
+        kernel_call("make_timestamp", make_timestamp_kernel, exprs(&args), to.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, to, nullable, sql))
 }
 
@@ -531,7 +570,9 @@ fn padded(call: &Call, inputs: &[Input], seconds: bool) -> Result<(Vec<TypedExpr
                 return implicit_cast(arg, &DataType::Decimal128(18, 6), call.resolver.conf);
             }
             let input = inputs.get(i).copied().unwrap_or(Int);
-            input.coerce(arg.clone(), call.resolver.conf).ok_or_else(|| unexpected_input(&sql, i, input.described(), &arg))
+            input
+                .coerce(arg.clone(), call.resolver.conf)
+                .ok_or_else(|| unexpected_input(&sql, i, input.described(), &arg))
         })
         .collect::<Result<Vec<_>>>()?;
     Ok((args, sql))
@@ -541,12 +582,19 @@ fn make_dt_interval(call: Call) -> Result<TypedExpr> {
     let evaluation = call.evaluation();
     let (args, sql) = padded(&call, &[Int, Int, Int, Int], true)?;
     let f: Kernel = |args| {
-        let (days, hours, minutes) =
-            (args.primitives::<Int32Type>(0)?, args.primitives::<Int32Type>(1)?, args.primitives::<Int32Type>(2)?);
+        let (days, hours, minutes) = (
+            args.primitives::<Int32Type>(0)?,
+            args.primitives::<Int32Type>(1)?,
+            args.primitives::<Int32Type>(2)?,
+        );
         let seconds = args.primitives::<Decimal128Type>(3)?;
         args.build::<DurationMicrosecondType>(|row| {
-            let minutes = i128::from(days.value(row)) * 1440 + i128::from(hours.value(row)) * 60 + i128::from(minutes.value(row));
-            i64::try_from(minutes * 60_000_000 + seconds.value(row)).map(Some).map_err(|_| interval_overflow())
+            let minutes = i128::from(days.value(row)) * 1440
+                + i128::from(hours.value(row)) * 60
+                + i128::from(minutes.value(row));
+            i64::try_from(minutes * 60_000_000 + seconds.value(row))
+                .map(Some)
+                .map_err(|_| interval_overflow())
         })
     };
     let t = DataType::Duration(datafusion::arrow::datatypes::TimeUnit::Microsecond);
@@ -589,7 +637,9 @@ fn make_interval(call: Call) -> Result<TypedExpr> {
             let minutes = i128::from(hours.value(row)) * 60 + i128::from(minutes.value(row));
             let nanos = i64::try_from((minutes * 60_000_000 + seconds.value(row)) * 1000).ok();
             match (months, days, nanos) {
-                (Some(months), Some(days), Some(nanos)) => Ok(Some(IntervalMonthDayNano::new(months, days, nanos))),
+                (Some(months), Some(days), Some(nanos)) => {
+                    Ok(Some(IntervalMonthDayNano::new(months, days, nanos)))
+                }
                 _ if args.evaluation.ansi() => Err(interval_overflow()),
                 _ => Ok(None),
             }

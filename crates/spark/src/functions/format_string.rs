@@ -20,7 +20,9 @@ fn format_string(call: Call) -> Result<TypedExpr> {
     let sql = call.sql_as(call.name);
     let mut args = call.args;
     if let Some(pattern) = args.first_mut() {
-        *pattern = Input::String.coerce(pattern.clone(), conf).ok_or_else(|| unexpected_input(&sql, 0, "\"STRING\"", pattern))?;
+        *pattern = Input::String
+            .coerce(pattern.clone(), conf)
+            .ok_or_else(|| unexpected_input(&sql, 0, "\"STRING\"", pattern))?;
     }
     let nullable = args.first().is_some_and(TypedExpr::nullable);
     let expr = kernel_call("format_string", kernel, exprs(&args), DataType::Utf8, nullable, evaluation);
@@ -38,7 +40,9 @@ struct Argument {
 fn argument(array: &ArrayRef, args: &Args) -> Result<Argument> {
     let t = array.data_type();
     let style = TextStyle::Cast { ansi: args.evaluation.ansi() };
-    let as_type = |wanted: bool, to: DataType| if wanted { Ok::<_, SparkError>(Some(cast(array, &to)?)) } else { Ok(None) };
+    let as_type = |wanted: bool, to: DataType| {
+        if wanted { Ok::<_, SparkError>(Some(cast(array, &to)?)) } else { Ok(None) }
+    };
     Ok(Argument {
         texts: std::sync::Arc::new(to_text(array, &SessionZone(args.evaluation.zone), style)?),
         longs: as_type(coercion::is_integral(t), DataType::Int64)?,
@@ -49,8 +53,7 @@ fn argument(array: &ArrayRef, args: &Args) -> Result<Argument> {
 
 fn kernel(args: &Args) -> Result<ArrayRef> {
     let patterns = args.strings(0)?;
-    let arguments =
-        (1..args.len()).map(|i| argument(&args.array(i)?, args)).collect::<Result<Vec<_>>>()?;
+    let arguments = (1..args.len()).map(|i| argument(&args.array(i)?, args)).collect::<Result<Vec<_>>>()?;
     let mut out = datafusion::arrow::array::StringBuilder::new();
     let mut cell = String::new();
     for row in 0..args.rows {
@@ -154,7 +157,9 @@ fn convert(spec: &Specifier, argument: &Argument, row: usize) -> Option<String> 
     }
     let long = argument.longs.as_ref().map(|a| a.as_primitive::<Int64Type>().value(row));
     let double = argument.doubles.as_ref().map(|a| a.as_primitive::<Float64Type>().value(row));
-    let unsigned = |v: i64| if argument.bits < 64 { v.cast_unsigned() & ((1u64 << argument.bits) - 1) } else { v.cast_unsigned() };
+    let unsigned = |v: i64| {
+        if argument.bits < 64 { v.cast_unsigned() & ((1u64 << argument.bits) - 1) } else { v.cast_unsigned() }
+    };
     Some(match spec.conversion.to_ascii_lowercase() {
         's' => cut(texts.value(row)),
         'b' => cut(if texts.value(row) == "false" { "false" } else { "true" }),
@@ -165,7 +170,13 @@ fn convert(spec: &Specifier, argument: &Argument, row: usize) -> Option<String> 
         'f' | 'e' => {
             let v = double?;
             if !v.is_finite() {
-                return Some(if v.is_nan() { "NaN".into() } else if v > 0.0 { "Infinity".into() } else { "-Infinity".to_string() });
+                return Some(if v.is_nan() {
+                    "NaN".into()
+                } else if v > 0.0 {
+                    "Infinity".into()
+                } else {
+                    "-Infinity".to_string()
+                });
             }
             let places = spec.precision.unwrap_or(6);
             let digits = if spec.conversion.eq_ignore_ascii_case(&'f') {
@@ -241,7 +252,10 @@ mod tests {
     #[test]
     fn specifiers_have_all_parts() {
         let (spec, rest) = specifier("2$-08.3f|").unwrap();
-        assert_eq!(spec, Specifier { index: Some(2), flags: "-0".into(), width: 8, precision: Some(3), conversion: 'f' });
+        assert_eq!(
+            spec,
+            Specifier { index: Some(2), flags: "-0".into(), width: 8, precision: Some(3), conversion: 'f' }
+        );
         assert_eq!(rest, "|");
     }
 

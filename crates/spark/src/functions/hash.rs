@@ -3,8 +3,8 @@
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray},
     datatypes::{
-        DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type,
-        Int32Type, Int64Type, IntervalYearMonthType, TimestampMicrosecondType,
+        DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type,
+        Int16Type, Int32Type, Int64Type, IntervalYearMonthType, TimestampMicrosecondType,
     },
 };
 use millstream_engine::{Result, SparkError};
@@ -105,19 +105,33 @@ fn mix<H: RowHash>(array: &dyn Array, row: usize, state: H::State) -> Result<H::
         DataType::Int32 => H::int(state, array.as_primitive::<Int32Type>().value(row)),
         DataType::Int64 => H::long(state, array.as_primitive::<Int64Type>().value(row)),
         DataType::Date32 => H::int(state, array.as_primitive::<Date32Type>().value(row)),
-        DataType::Timestamp(..) => H::long(state, array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::Timestamp(..) => {
+            H::long(state, array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
         DataType::Duration(_) => H::long(state, array.as_primitive::<DurationMicrosecondType>().value(row)),
         DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::YearMonth) => {
             H::int(state, array.as_primitive::<IntervalYearMonthType>().value(row))
         }
         DataType::Float32 => {
             let v = array.as_primitive::<Float32Type>().value(row);
-            let bits = if v == 0.0 { 0 } else if v.is_nan() { 0x7fc0_0000 } else { v.to_bits() };
+            let bits = if v == 0.0 {
+                0
+            } else if v.is_nan() {
+                0x7fc0_0000
+            } else {
+                v.to_bits()
+            };
             H::int(state, bits.cast_signed())
         }
         DataType::Float64 => {
             let v = array.as_primitive::<Float64Type>().value(row);
-            let bits = if v == 0.0 { 0 } else if v.is_nan() { 0x7ff8_0000_0000_0000 } else { v.to_bits() };
+            let bits = if v == 0.0 {
+                0
+            } else if v.is_nan() {
+                0x7ff8_0000_0000_0000
+            } else {
+                v.to_bits()
+            };
             H::long(state, bits.cast_signed())
         }
         DataType::Decimal128(precision, _) => {
@@ -180,7 +194,9 @@ fn hash(call: Call) -> Result<TypedExpr> {
     row_hash(call, "hash", DataType::Int32, |args| {
         let columns = args.arrays()?;
         let hashes = (0..args.rows)
-            .map(|row| columns.iter().try_fold(SEED, |state, column| mix::<Murmur3>(column.as_ref(), row, state)))
+            .map(|row| {
+                columns.iter().try_fold(SEED, |state, column| mix::<Murmur3>(column.as_ref(), row, state))
+            })
             .collect::<Result<Vec<i32>>>()?;
         Ok(std::sync::Arc::new(datafusion::arrow::array::Int32Array::from(hashes)))
     })
@@ -192,7 +208,9 @@ fn xxhash64(call: Call) -> Result<TypedExpr> {
         let seed = u64::from(SEED.unsigned_abs());
         let hashes = (0..args.rows)
             .map(|row| {
-                let hash = columns.iter().try_fold(seed, |state, column| mix::<XxHash>(column.as_ref(), row, state))?;
+                let hash = columns
+                    .iter()
+                    .try_fold(seed, |state, column| mix::<XxHash>(column.as_ref(), row, state))?;
                 Ok(hash.cast_signed())
             })
             .collect::<Result<Vec<i64>>>()?;
@@ -255,8 +273,10 @@ fn md5(message: &[u8]) -> Vec<u8> {
     const SHIFTS: [u32; 16] = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
     let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     for block in padded(message, bit_length(message).to_le_bytes()).chunks_exact(64) {
-        let words: Vec<u32> =
-            block.chunks_exact(4).map(|w| w.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))).collect();
+        let words: Vec<u32> = block
+            .chunks_exact(4)
+            .map(|w| w.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
+            .collect();
         let [mut a, mut b, mut c, mut d] = state;
         for i in 0..64 {
             let (f, g) = match i / 16 {
@@ -282,8 +302,10 @@ fn md5(message: &[u8]) -> Vec<u8> {
 fn sha1(message: &[u8]) -> Vec<u8> {
     let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     for block in padded(message, bit_length(message).to_be_bytes()).chunks_exact(64) {
-        let mut words: Vec<u32> =
-            block.chunks_exact(4).map(|w| w.iter().fold(0, |word, byte| word << 8 | u32::from(*byte))).collect();
+        let mut words: Vec<u32> = block
+            .chunks_exact(4)
+            .map(|w| w.iter().fold(0, |word, byte| word << 8 | u32::from(*byte)))
+            .collect();
         for i in 16..80 {
             words.push((words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16]).rotate_left(1));
         }

@@ -4,8 +4,8 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray},
         datatypes::{
-            DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-            TimestampMicrosecondType,
+            DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+            Int64Type, TimestampMicrosecondType,
         },
     },
     common::ScalarValue,
@@ -21,7 +21,10 @@ use millstream_engine::{
 };
 use serde_json::Value;
 
-use super::{Args, Call, Function, Kernel, Output, SessionZone, collection::span, custom, kernel, kernel_call, literal_text, unexpected_input};
+use super::{
+    Args, Call, Function, Kernel, Output, SessionZone, collection::span, custom, kernel, kernel_call,
+    literal_text, unexpected_input,
+};
 use crate::{
     expression::{Input, TypedExpr},
     types,
@@ -30,7 +33,8 @@ use crate::{
 pub(super) const FUNCTIONS: &[Function] = &[
     custom(&["to_json"], 1, 2, to_json),
     custom(&["from_json"], 2, 3, from_json),
-    kernel(&["get_json_object"], &[Input::String, Input::String], 2, Output::String, get_json_object).may_be_null(),
+    kernel(&["get_json_object"], &[Input::String, Input::String], 2, Output::String, get_json_object)
+        .may_be_null(),
 ];
 
 fn no_options(call: &Call, count: usize) -> Result<()> {
@@ -76,7 +80,9 @@ fn write(array: &dyn Array, row: usize, zone: Zone, out: &mut String) -> Result<
         out.push_str("null");
         return Ok(());
     }
-    let float = |text: String, finite: bool, out: &mut String| if finite { out.push_str(&text) } else { quoted(&text, out) };
+    let float = |text: String, finite: bool, out: &mut String| {
+        if finite { out.push_str(&text) } else { quoted(&text, out) }
+    };
     match array.data_type() {
         DataType::Null => out.push_str("null"),
         DataType::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
@@ -149,7 +155,8 @@ fn write(array: &dyn Array, row: usize, zone: Zone, out: &mut String) -> Result<
             let session = SessionZone(zone);
             let key = writer(map.keys().as_ref(), &session, TextStyle::Cast { ansi: true })?;
             let offsets = map.value_offsets();
-            let range = usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0);
+            let range =
+                usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0);
             out.push('{');
             for (n, i) in range.enumerate() {
                 if n > 0 {
@@ -175,7 +182,11 @@ fn from_json(call: Call) -> Result<TypedExpr> {
     let (child, schema) = call.two()?;
     let sql = format!("from_json({})", child.sql);
     let text = literal_text(&schema, "from_json", "schema")?;
-    let t = if text.trim_start().starts_with(['{', '"']) { types::from_json(text)? } else { types::parse_ddl(text)? };
+    let t = if text.trim_start().starts_with(['{', '"']) {
+        types::from_json(text)?
+    } else {
+        types::parse_ddl(text)?
+    };
     let t = nullable_inside(&t);
     let Some(child) = Input::String.coerce(child.clone(), conf) else {
         return Err(unexpected_input(&sql, 0, "\"STRING\"", &child));
@@ -210,9 +221,11 @@ fn nullable_inside(t: &DataType) -> DataType {
             }
             None => t.clone(),
         },
-        DataType::Struct(fields) => types::struct_of(
-            fields.iter().map(|f| f.as_ref().clone().with_data_type(nullable_inside(f.data_type())).with_nullable(true)),
-        ),
+        DataType::Struct(fields) => {
+            types::struct_of(fields.iter().map(|f| {
+                f.as_ref().clone().with_data_type(nullable_inside(f.data_type())).with_nullable(true)
+            }))
+        }
         other => other.clone(),
     }
 }
@@ -243,7 +256,9 @@ fn convert(value: &Value, t: &DataType, zone: Zone) -> Result<ScalarValue> {
         (DataType::Utf8, Value::String(text)) => Some(ScalarValue::Utf8(Some(text.clone()))),
         (DataType::Utf8, other) => Some(ScalarValue::Utf8(Some(other.to_string()))),
         (DataType::Boolean, Value::Bool(v)) => Some(ScalarValue::Boolean(Some(*v))),
-        (DataType::Int8, Value::Number(_)) => long().and_then(|v| i8::try_from(v).ok()).map(|v| ScalarValue::Int8(Some(v))),
+        (DataType::Int8, Value::Number(_)) => {
+            long().and_then(|v| i8::try_from(v).ok()).map(|v| ScalarValue::Int8(Some(v)))
+        }
         (DataType::Int16, Value::Number(_)) => {
             long().and_then(|v| i16::try_from(v).ok()).map(|v| ScalarValue::Int16(Some(v)))
         }
@@ -266,34 +281,54 @@ fn convert(value: &Value, t: &DataType, zone: Zone) -> Result<ScalarValue> {
             })
         }
         (DataType::Decimal128(p, s), Value::Number(n)) => {
-            number_text::parse_decimal(n.to_string().as_bytes(), *p, *s).map(|v| ScalarValue::Decimal128(Some(v), *p, *s))
+            number_text::parse_decimal(n.to_string().as_bytes(), *p, *s)
+                .map(|v| ScalarValue::Decimal128(Some(v), *p, *s))
         }
         (DataType::Decimal128(p, s), Value::String(text)) => {
-            number_text::parse_decimal(text.as_bytes(), *p, *s).map(|v| ScalarValue::Decimal128(Some(v), *p, *s))
+            number_text::parse_decimal(text.as_bytes(), *p, *s)
+                .map(|v| ScalarValue::Decimal128(Some(v), *p, *s))
         }
         (DataType::Date32, Value::String(text)) => {
             datetime_text::parse_date(text.as_bytes()).map(|v| ScalarValue::Date32(Some(v)))
         }
-        (DataType::Timestamp(_, Some(_)), Value::String(text)) => datetime_text::parse_timestamp(text.as_bytes(), zone)
-            .map(|v| ScalarValue::TimestampMicrosecond(Some(v), Some(types::TIMESTAMP_ZONE.into()))),
+        (DataType::Timestamp(_, Some(_)), Value::String(text)) => {
+            datetime_text::parse_timestamp(text.as_bytes(), zone)
+                .map(|v| ScalarValue::TimestampMicrosecond(Some(v), Some(types::TIMESTAMP_ZONE.into())))
+        }
         (DataType::Timestamp(_, Some(_)), Value::Number(_)) => long()
             .and_then(|v| v.checked_mul(1_000_000))
             .map(|v| ScalarValue::TimestampMicrosecond(Some(v), Some(types::TIMESTAMP_ZONE.into()))),
         (DataType::Timestamp(_, None), Value::String(text)) => {
-            datetime_text::parse_timestamp_ntz(text.as_bytes(), false).map(|v| ScalarValue::TimestampMicrosecond(Some(v), None))
+            datetime_text::parse_timestamp_ntz(text.as_bytes(), false)
+                .map(|v| ScalarValue::TimestampMicrosecond(Some(v), None))
         }
         (DataType::List(field), Value::Array(items)) => {
-            let values = items.iter().map(|item| convert(item, field.data_type(), zone)).collect::<Result<Vec<_>>>()?;
-            let values = if values.is_empty() { new_empty_array(field.data_type()) } else { ScalarValue::iter_to_array(values)? };
+            let values = items
+                .iter()
+                .map(|item| convert(item, field.data_type(), zone))
+                .collect::<Result<Vec<_>>>()?;
+            let values = if values.is_empty() {
+                new_empty_array(field.data_type())
+            } else {
+                ScalarValue::iter_to_array(values)?
+            };
             let offsets = OffsetBuffer::from_lengths([values.len()]);
             Some(ScalarValue::List(Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, None)?)))
         }
         (DataType::Struct(fields), Value::Object(object)) => {
             let columns = fields
                 .iter()
-                .map(|f| Ok(convert(object.get(f.name()).unwrap_or(&Value::Null), f.data_type(), zone)?.to_array()?))
+                .map(|f| {
+                    Ok(convert(object.get(f.name()).unwrap_or(&Value::Null), f.data_type(), zone)?
+                        .to_array()?)
+                })
                 .collect::<Result<Vec<ArrayRef>>>()?;
-            Some(ScalarValue::Struct(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, None, 1)?)))
+            Some(ScalarValue::Struct(Arc::new(StructArray::try_new_with_length(
+                fields.clone(),
+                columns,
+                None,
+                1,
+            )?)))
         }
         (DataType::Map(entries, sorted), Value::Object(object)) => {
             let DataType::Struct(fields) = entries.data_type() else { return null() };
@@ -302,7 +337,8 @@ fn convert(value: &Value, t: &DataType, zone: Zone) -> Result<ScalarValue> {
                 return Err(SparkError::unsupported("`from_json` into a map without string keys"));
             }
             let keys = ScalarValue::iter_to_array(object.keys().map(|k| ScalarValue::from(k.as_str())));
-            let values = object.values().map(|v| convert(v, field.data_type(), zone)).collect::<Result<Vec<_>>>()?;
+            let values =
+                object.values().map(|v| convert(v, field.data_type(), zone)).collect::<Result<Vec<_>>>()?;
             let (keys, values) = if values.is_empty() {
                 (new_empty_array(&DataType::Utf8), new_empty_array(field.data_type()))
             } else {
@@ -310,11 +346,31 @@ fn convert(value: &Value, t: &DataType, zone: Zone) -> Result<ScalarValue> {
             };
             let offsets = OffsetBuffer::from_lengths([keys.len()]);
             let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
-            Some(ScalarValue::Map(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, None, *sorted)?)))
+            Some(ScalarValue::Map(Arc::new(MapArray::try_new(
+                Arc::clone(entries),
+                offsets,
+                pairs,
+                None,
+                *sorted,
+            )?)))
         }
-        (t, _) if !matches!(t, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32
-            | DataType::Float64 | DataType::Boolean | DataType::Decimal128(..) | DataType::Date32 | DataType::Timestamp(..)
-            | DataType::List(_) | DataType::Struct(_) | DataType::Map(..)) =>
+        (t, _)
+            if !matches!(
+                t,
+                DataType::Int8
+                    | DataType::Int16
+                    | DataType::Int32
+                    | DataType::Int64
+                    | DataType::Float32
+                    | DataType::Float64
+                    | DataType::Boolean
+                    | DataType::Decimal128(..)
+                    | DataType::Date32
+                    | DataType::Timestamp(..)
+                    | DataType::List(_)
+                    | DataType::Struct(_)
+                    | DataType::Map(..)
+            ) =>
         {
             return Err(SparkError::unsupported(format!("{} in `from_json`", types::sql_name(t))));
         }
@@ -405,7 +461,8 @@ mod tests {
 
     #[test]
     fn paths_name_fields_and_elements() {
-        let value: Value = serde_json::from_str(r#"{"a":{"b":[1,{"c":"x"}]},"d":[{"e":1},{"e":2}]}"#).unwrap();
+        let value: Value =
+            serde_json::from_str(r#"{"a":{"b":[1,{"c":"x"}]},"d":[{"e":1},{"e":2}]}"#).unwrap();
         for (text, expected) in [("$.a.b[1].c", 1), ("$['a'].b", 1), ("$.d[*].e", 2), ("$.z", 0)] {
             let mut found = Vec::new();
             follow(&value, &path(text).unwrap(), &mut found);

@@ -20,7 +20,8 @@ use datafusion::{
     },
     common::{Result as DataFusionResult, ScalarValue},
     logical_expr::{
-        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        Volatility,
         expr::{Alias, Cast, ScalarFunction},
     },
 };
@@ -168,10 +169,11 @@ impl Args<'_> {
         mut f: impl FnMut(usize) -> Result<Option<T::Native>>,
     ) -> Result<ArrayRef> {
         let valid = self.validity()?;
-        let mut out = PrimitiveBuilder::<T>::with_capacity(self.rows).with_data_type(match self.return_type {
-            own if PrimitiveArray::<T>::is_compatible(own) => own.clone(),
-            _ => T::DATA_TYPE,
-        });
+        let mut out =
+            PrimitiveBuilder::<T>::with_capacity(self.rows).with_data_type(match self.return_type {
+                own if PrimitiveArray::<T>::is_compatible(own) => own.clone(),
+                _ => T::DATA_TYPE,
+            });
         for row in 0..self.rows {
             if valid.as_ref().is_none_or(|v| v.is_valid(row)) {
                 out.append_option(f(row)?);
@@ -183,7 +185,10 @@ impl Args<'_> {
     }
 
     /// A boolean a row where no argument is null.
-    pub(crate) fn build_booleans(&self, mut f: impl FnMut(usize) -> Result<Option<bool>>) -> Result<ArrayRef> {
+    pub(crate) fn build_booleans(
+        &self,
+        mut f: impl FnMut(usize) -> Result<Option<bool>>,
+    ) -> Result<ArrayRef> {
         let valid = self.validity()?;
         let mut out = BooleanBuilder::with_capacity(self.rows);
         for row in 0..self.rows {

@@ -20,12 +20,10 @@ use millstream_engine::{
     format::value_text::{write_double, write_float},
 };
 
-use super::{Args, Call, Function, Kernel, Output, coerce, custom, exprs, kernel, kernel_call, unexpected_input};
-use crate::expression::{
-    Input, TypedExpr,
-    arithmetic::overflow,
-    cast, coercion, implicit_cast, literal,
+use super::{
+    Args, Call, Function, Kernel, Output, coerce, custom, exprs, kernel, kernel_call, unexpected_input,
 };
+use crate::expression::{Input, TypedExpr, arithmetic::overflow, cast, coercion, implicit_cast, literal};
 
 use Input::{Double, Int, Long};
 
@@ -62,8 +60,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["pow"], &[Double, Double], 2, Output::Double, power),
     kernel(&["power"], &[Double, Double], 2, Output::Double, power).shown("POWER"),
     kernel(&["**"], &[Double, Double], 2, Output::Double, power).shown("POWER"),
-    kernel(&["atan2"], &[Double, Double], 2, Output::Double, |args| map2(args, |y, x| (y + 0.0).atan2(x + 0.0)))
-        .shown("ATAN2"),
+    kernel(&["atan2"], &[Double, Double], 2, Output::Double, |args| {
+        map2(args, |y, x| (y + 0.0).atan2(x + 0.0))
+    })
+    .shown("ATAN2"),
     kernel(&["hypot"], &[Double, Double], 2, Output::Double, |args| map2(args, f64::hypot)).shown("HYPOT"),
     custom(&["e"], 0, 0, |_| constant(std::f64::consts::E, "E()")),
     custom(&["pi"], 0, 0, |_| constant(std::f64::consts::PI, "PI()")),
@@ -110,11 +110,21 @@ fn signum(v: f64) -> f64 {
 
 fn asinh(v: f64) -> f64 {
     // Beyond 2^28 the square would overflow and the one does not count.
-    if v.abs() > 268_435_456.0 && v.is_finite() { (v.abs().ln() + std::f64::consts::LN_2).copysign(v) } else { v.asinh() }
+    if v.abs() > 268_435_456.0 && v.is_finite() {
+        (v.abs().ln() + std::f64::consts::LN_2).copysign(v)
+    } else {
+        v.asinh()
+    }
 }
 
 fn acosh(v: f64) -> f64 {
-    if v > 268_435_456.0 { v.ln() + std::f64::consts::LN_2 } else if v < 1.0 { f64::NAN } else { v.acosh() }
+    if v > 268_435_456.0 {
+        v.ln() + std::f64::consts::LN_2
+    } else if v < 1.0 {
+        f64::NAN
+    } else {
+        v.acosh()
+    }
 }
 
 /// `Math.pow`; the common exponents without the general algorithm.
@@ -195,7 +205,9 @@ fn abs_kernel(args: &Args) -> Result<ArrayRef> {
         ($t:ty) => {{
             let values = array.as_primitive::<$t>();
             if args.evaluation.ansi() {
-                Arc::new(values.try_unary::<_, $t, SparkError>(|v| v.checked_abs().ok_or_else(|| overflow("overflow", "")))?)
+                Arc::new(values.try_unary::<_, $t, SparkError>(|v| {
+                    v.checked_abs().ok_or_else(|| overflow("overflow", ""))
+                })?)
             } else {
                 Arc::new(values.unary::<_, $t>(|v| v.wrapping_abs()))
             }
@@ -230,7 +242,9 @@ fn ceil_or_floor(call: Call, shown: &str) -> Result<TypedExpr> {
     let sql = call.sql_as(shown);
     let child = call.one()?;
     let child = match child.data_type() {
-        DataType::Float32 | DataType::Utf8 | DataType::Null => implicit_cast(child, &DataType::Float64, conf)?,
+        DataType::Float32 | DataType::Utf8 | DataType::Null => {
+            implicit_cast(child, &DataType::Float64, conf)?
+        }
         t if coercion::is_integral(t) => implicit_cast(child, &DataType::Int64, conf)?,
         t if coercion::is_numeric(t) => child,
         _ => return Err(unexpected_input(&sql, 0, "(\"DECIMAL\" or \"DOUBLE\" or \"BIGINT\")", &child)),
@@ -290,9 +304,17 @@ fn scaled_ceil_or_floor(call: Call, name: &str) -> Result<TypedExpr> {
     };
     let child = implicit_cast(child, &DataType::Decimal128(p, s), conf)?;
     let t = rounded_decimal(p, s, scale);
-    let f: Kernel = if name == "ceil" { |args| scaled_part(args, true) } else { |args| scaled_part(args, false) };
+    let f: Kernel =
+        if name == "ceil" { |args| scaled_part(args, true) } else { |args| scaled_part(args, false) };
     let args = vec![child.expr, literal::int(scale).expr];
-    let expr = kernel_call(if name == "ceil" { "ceil_scale" } else { "floor_scale" }, f, args, t.clone(), true, evaluation);
+    let expr = kernel_call(
+        if name == "ceil" { "ceil_scale" } else { "floor_scale" },
+        f,
+        args,
+        t.clone(),
+        true,
+        evaluation,
+    );
     Ok(TypedExpr::new(expr, t, true, sql))
 }
 
@@ -355,7 +377,8 @@ fn round(call: Call) -> Result<TypedExpr> {
         other => other.clone(),
     };
     let nullable = child.nullable() || coercion::is_decimal(&t);
-    let f: Kernel = if name == "bround" { |args| round_kernel(args, true) } else { |args| round_kernel(args, false) };
+    let f: Kernel =
+        if name == "bround" { |args| round_kernel(args, true) } else { |args| round_kernel(args, false) };
     let args = vec![child.expr, literal::int(digits).expr];
     let expr = kernel_call(name, f, args, t.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, t, nullable, sql))
@@ -433,7 +456,9 @@ fn round_kernel(args: &Args, even: bool) -> Result<ArrayRef> {
 fn round_decimals(args: &Args, f: impl Fn(i128, i128) -> i128) -> Result<ArrayRef> {
     let digits = digits_of(args);
     let array = args.array(0)?;
-    let (DataType::Decimal128(_, from), DataType::Decimal128(precision, to)) = (array.data_type(), args.return_type) else {
+    let (DataType::Decimal128(_, from), DataType::Decimal128(precision, to)) =
+        (array.data_type(), args.return_type)
+    else {
         return Err(SparkError::internal("a decimal that is none"));
     };
     let limit = 10u128.checked_pow(u32::from(*precision)).unwrap_or(u128::MAX);
@@ -581,7 +606,10 @@ fn conv(args: &Args) -> Result<ArrayRef> {
         let mut overflowed = false;
         for c in digits.chars() {
             let Some(digit) = c.to_digit(from.unsigned_abs()) else { break };
-            match value.checked_mul(u64::from(from.unsigned_abs())).and_then(|v| v.checked_add(u64::from(digit))) {
+            match value
+                .checked_mul(u64::from(from.unsigned_abs()))
+                .and_then(|v| v.checked_add(u64::from(digit)))
+            {
                 Some(next) => value = next,
                 None => overflowed = true,
             }
@@ -668,7 +696,13 @@ fn width_bucket(args: &Args) -> Result<ArrayRef> {
         let (lower, upper) = (low.min(high), low.max(high));
         let inside = |offset: f64| (n as f64 * offset / (upper - lower)) as i64 + 1;
         Ok(Some(if low < high {
-            if v < lower { 0 } else if v >= upper { n + 1 } else { inside(v - lower) }
+            if v < lower {
+                0
+            } else if v >= upper {
+                n + 1
+            } else {
+                inside(v - lower)
+            }
         } else if v > upper {
             0
         } else if v <= lower {

@@ -72,8 +72,13 @@ fn assert_true(call: Call) -> Result<TypedExpr> {
     let condition = crate::expression::comparison::boolean(condition, &sql, "first", conf)?;
     let f = |args: &Args| -> Result<ArrayRef> {
         let held = args.booleans(0)?;
-        if held.iter().any(|v| v != Some(true)) { raise(args) } else { Ok(std::sync::Arc::new(NullArray::new(args.rows))) }
+        if held.iter().any(|v| v != Some(true)) {
+            raise(args)
+        } else {
+            Ok(std::sync::Arc::new(NullArray::new(args.rows)))
+        }
     };
-    let expr: Expr = kernel_call("assert_true", f, vec![condition.expr, message.expr], DataType::Null, true, evaluation);
+    let expr: Expr =
+        kernel_call("assert_true", f, vec![condition.expr, message.expr], DataType::Null, true, evaluation);
     Ok(TypedExpr::new(expr, DataType::Null, true, sql))
 }

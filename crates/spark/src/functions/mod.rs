@@ -110,7 +110,9 @@ impl Function {
     /// The result may be null though no argument is.
     const fn may_be_null(self) -> Self {
         let build = match self.build {
-            Build::Kernel { inputs, output, kernel, .. } => Build::Kernel { inputs, output, nullable: true, kernel },
+            Build::Kernel { inputs, output, kernel, .. } => {
+                Build::Kernel { inputs, output, nullable: true, kernel }
+            }
             custom => custom,
         };
         Self { build, ..self }

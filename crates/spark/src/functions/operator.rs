@@ -9,7 +9,7 @@ use datafusion::{
 };
 use millstream_engine::{Result, SparkError};
 
-use super::{Args, Call, Evaluation, Function, Kernel, MANY, Mode, custom, kernel, kernel_call, Output};
+use super::{Args, Call, Evaluation, Function, Kernel, MANY, Mode, Output, custom, kernel, kernel_call};
 use crate::expression::{
     Input, TypedExpr,
     arithmetic::{self, Operator},
@@ -53,7 +53,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     custom(&["~", "bitwise_not"], 1, 1, bit_not),
     kernel(&["shiftleft"], &[Input::Integral, Input::Int], 2, Output::First, |args| shift(args, "<<")),
     kernel(&["shiftright"], &[Input::Integral, Input::Int], 2, Output::First, |args| shift(args, ">>")),
-    kernel(&["shiftrightunsigned"], &[Input::Integral, Input::Int], 2, Output::First, |args| shift(args, ">>>")),
+    kernel(&["shiftrightunsigned"], &[Input::Integral, Input::Int], 2, Output::First, |args| {
+        shift(args, ">>>")
+    }),
     kernel(&["<<"], &[Input::Integral, Input::Int], 2, Output::First, |args| shift(args, "<<")),
     kernel(&[">>"], &[Input::Integral, Input::Int], 2, Output::First, |args| shift(args, ">>")),
     kernel(&[">>>"], &[Input::Integral, Input::Int], 2, Output::First, |args| shift(args, ">>>")),
@@ -147,7 +149,8 @@ fn positive(call: Call) -> Result<TypedExpr> {
         DataType::Utf8 | DataType::Null => implicit_cast(child, &DataType::Float64, conf)?,
         t if coercion::is_numeric(&t) || coercion::is_interval(&t) => child,
         _ => {
-            let required = "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")";
+            let required =
+                "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")";
             return Err(super::unexpected_input(&sql, 0, required, &child));
         }
     };
@@ -251,7 +254,9 @@ fn bitwise(call: Call, op: Df, symbol: &str) -> Result<TypedExpr> {
     let (left, right) = call.two()?;
     let sql = format!("({} {symbol} {})", left.sql, right.sql);
     let read = |side: &TypedExpr, other: &TypedExpr| match side.data_type() {
-        DataType::Utf8 if coercion::is_integral(other.data_type()) => implicit_cast(side.clone(), &DataType::Int64, conf),
+        DataType::Utf8 if coercion::is_integral(other.data_type()) => {
+            implicit_cast(side.clone(), &DataType::Int64, conf)
+        }
         _ => Ok(side.clone()),
     };
     let (left, right) = (read(&left, &right)?, read(&right, &left)?);
@@ -267,8 +272,11 @@ fn bitwise(call: Call, op: Df, symbol: &str) -> Result<TypedExpr> {
         }
         common => {
             let same = common.is_some() && coercion::same_type(left.data_type(), right.data_type());
-            let class =
-                if same { "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE" } else { "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES" };
+            let class = if same {
+                "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE"
+            } else {
+                "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES"
+            };
             Err(SparkError::new(class)
                 .with("sqlExpr", format!("\"{sql}\""))
                 .with("inputType", "\"INTEGRAL\"")
@@ -304,7 +312,14 @@ fn bit_not(call: Call) -> Result<TypedExpr> {
         let flip = |v: i64| !v;
         integral(&array, args, |_, v| flip(v))
     };
-    let expr = kernel_call("~", complement, vec![child.expr], t.clone(), nullable, Evaluation::of(conf).with_mode(Mode::Ansi));
+    let expr = kernel_call(
+        "~",
+        complement,
+        vec![child.expr],
+        t.clone(),
+        nullable,
+        Evaluation::of(conf).with_mode(Mode::Ansi),
+    );
     Ok(TypedExpr::new(expr, t, nullable, sql))
 }
 

@@ -59,8 +59,10 @@ impl Patterns {
 
 /// Compiles a Java pattern.
 fn compile(pattern: &str, function: &str) -> Result<Regex> {
-    let unsupported = ["(?=", "(?!", "(?<=", "(?<!", "(?>", "\\G"].into_iter().find(|part| pattern.contains(part));
-    let back_reference = pattern.as_bytes().windows(2).any(|w| w[0] == b'\\' && w[1].is_ascii_digit() && w[1] != b'0');
+    let unsupported =
+        ["(?=", "(?!", "(?<=", "(?<!", "(?>", "\\G"].into_iter().find(|part| pattern.contains(part));
+    let back_reference =
+        pattern.as_bytes().windows(2).any(|w| w[0] == b'\\' && w[1].is_ascii_digit() && w[1] != b'0');
     if unsupported.is_some() || back_reference {
         return Err(SparkError::unsupported(format!("the regular expression `{pattern}`")));
     }
@@ -90,7 +92,9 @@ fn translate(pattern: &str) -> String {
                 Some('D') => out.push_str("[^0-9]"),
                 Some('w') => out.push_str(if depth > 0 { "a-zA-Z0-9_" } else { "[a-zA-Z0-9_]" }),
                 Some('W') => out.push_str("[^a-zA-Z0-9_]"),
-                Some('s') => out.push_str(if depth > 0 { " \\t\\n\\x0B\\x0C\\r" } else { "[ \\t\\n\\x0B\\x0C\\r]" }),
+                Some('s') => {
+                    out.push_str(if depth > 0 { " \\t\\n\\x0B\\x0C\\r" } else { "[ \\t\\n\\x0B\\x0C\\r]" })
+                }
                 Some('S') => out.push_str("[^ \\t\\n\\x0B\\x0C\\r]"),
                 Some('h') => out.push_str(if depth > 0 { " \\t" } else { "[ \\t]" }),
                 Some('R') => out.push_str("(?:\\r\\n|[\\n\\x0B\\x0C\\r])"),
@@ -171,7 +175,8 @@ fn like(call: Call) -> Result<TypedExpr> {
     };
     let args = coerce(call.args, &[Str], &sql, conf)?;
     let nullable = args.iter().any(TypedExpr::nullable);
-    let f: Kernel = if ignore_case { |args| like_kernel(args, true) } else { |args| like_kernel(args, false) };
+    let f: Kernel =
+        if ignore_case { |args| like_kernel(args, true) } else { |args| like_kernel(args, false) };
     let name = if ignore_case { "ilike" } else { "like" };
     let expr = kernel_call(name, f, exprs(&args), DataType::Boolean, nullable, evaluation);
     Ok(TypedExpr::new(expr, DataType::Boolean, nullable, sql))
@@ -278,7 +283,10 @@ fn replace_kernel(args: &Args) -> Result<ArrayRef> {
                 .with("currentValue", position.to_string()));
         }
         let regex = known.java(patterns.value(row), "regexp_replace")?;
-        let start = text.char_indices().nth(usize::try_from(position - 1).unwrap_or(0)).map_or(text.len(), |(at, _)| at);
+        let start = text
+            .char_indices()
+            .nth(usize::try_from(position - 1).unwrap_or(0))
+            .map_or(text.len(), |(at, _)| at);
         if position > 1 && start == text.len() {
             out.push_str(text);
             return Ok(true);
@@ -342,7 +350,8 @@ fn regexp_extract_all(mut call: Call) -> Result<TypedExpr> {
     with_default(&mut call, 3, literal::int(1));
     let t = types::list_of(DataType::Utf8, true);
     strict(call, "regexp_extract_all", &[Str, Str, Int], t, |args| {
-        let (texts, patterns, groups) = (args.strings(0)?, args.strings(1)?, args.primitives::<Int32Type>(2)?);
+        let (texts, patterns, groups) =
+            (args.strings(0)?, args.strings(1)?, args.primitives::<Int32Type>(2)?);
         let mut known = Patterns::default();
         lists(args, true, |row, out| {
             let regex = known.java(patterns.value(row), "regexp_extract_all")?;
@@ -386,12 +395,14 @@ fn regexp_count(args: &Args) -> Result<ArrayRef> {
 fn regexp_substr(args: &Args) -> Result<ArrayRef> {
     let (texts, patterns) = (args.strings(0)?, args.strings(1)?);
     let mut known = Patterns::default();
-    args.build_strings(|row, out| match known.java(patterns.value(row), "regexp_substr")?.find(texts.value(row)) {
-        Some(found) => {
-            out.push_str(found.as_str());
-            Ok(true)
+    args.build_strings(|row, out| {
+        match known.java(patterns.value(row), "regexp_substr")?.find(texts.value(row)) {
+            Some(found) => {
+                out.push_str(found.as_str());
+                Ok(true)
+            }
+            None => Ok(false),
         }
-        None => Ok(false),
     })
 }
 
@@ -468,10 +479,18 @@ mod tests {
 
     #[test]
     fn like_knows_wildcards_and_escapes() {
-        for (pattern, text, expected) in
-            [("a%", "abc", true), ("a_c", "abc", true), ("a\\%", "a%", true), ("a\\%", "ab", false), ("%", "", true)]
-        {
-            assert_eq!(like_pattern(pattern, '\\', false).unwrap().is_match(text), expected, "{pattern} {text}");
+        for (pattern, text, expected) in [
+            ("a%", "abc", true),
+            ("a_c", "abc", true),
+            ("a\\%", "a%", true),
+            ("a\\%", "ab", false),
+            ("%", "", true),
+        ] {
+            assert_eq!(
+                like_pattern(pattern, '\\', false).unwrap().is_match(text),
+                expected,
+                "{pattern} {text}"
+            );
         }
     }
 }

@@ -5,29 +5,28 @@ use std::{collections::HashMap, sync::LazyLock};
 use millstream_engine::SparkError;
 
 use super::{
-    Function, aggregate, array, collection, conditional, date_fields, date_time, format_string, hash, json, math,
-    misc, missing::MISSING, operator, regex, string, time_window,
+    Function, aggregate, array, collection, conditional, date_fields, date_time, format_string, hash, json,
+    math, misc, missing::MISSING, operator, regex, string, time_window,
 };
 
 /// The families, in no particular order; a name belongs to one.
-const FAMILIES: &[&[Function]] =
-    &[
-        operator::FUNCTIONS,
-        math::FUNCTIONS,
-        conditional::FUNCTIONS,
-        aggregate::FUNCTIONS,
-        time_window::FUNCTIONS,
-        string::FUNCTIONS,
-        regex::FUNCTIONS,
-        date_fields::FUNCTIONS,
-        date_time::FUNCTIONS,
-        hash::FUNCTIONS,
-        collection::FUNCTIONS,
-        array::FUNCTIONS,
-        json::FUNCTIONS,
-        format_string::FUNCTIONS,
-        misc::FUNCTIONS,
-    ];
+const FAMILIES: &[&[Function]] = &[
+    operator::FUNCTIONS,
+    math::FUNCTIONS,
+    conditional::FUNCTIONS,
+    aggregate::FUNCTIONS,
+    time_window::FUNCTIONS,
+    string::FUNCTIONS,
+    regex::FUNCTIONS,
+    date_fields::FUNCTIONS,
+    date_time::FUNCTIONS,
+    hash::FUNCTIONS,
+    collection::FUNCTIONS,
+    array::FUNCTIONS,
+    json::FUNCTIONS,
+    format_string::FUNCTIONS,
+    misc::FUNCTIONS,
+];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     let all = FAMILIES.iter().flat_map(|family| family.iter());

@@ -11,7 +11,10 @@ use millstream_engine::{
     format::value_text::{TextStyle, to_text, write_decimal},
 };
 
-use super::{Args, Call, Function, Kernel, MANY, Output, SessionZone, coerce, custom, exprs, kernel, kernel_call, unexpected_input};
+use super::{
+    Args, Call, Function, Kernel, MANY, Output, SessionZone, coerce, custom, exprs, kernel, kernel_call,
+    unexpected_input,
+};
 use crate::{
     expression::{Input, TypedExpr, coercion, implicit_cast, literal},
     types,
@@ -20,8 +23,12 @@ use crate::{
 use Input::{Binary, Int, String as Str, StringOrBinary};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    kernel(&["upper", "ucase"], &[Str], 1, Output::String, |args| map(args, |s, out| out.push_str(&s.to_uppercase()))),
-    kernel(&["lower", "lcase"], &[Str], 1, Output::String, |args| map(args, |s, out| out.push_str(&s.to_lowercase()))),
+    kernel(&["upper", "ucase"], &[Str], 1, Output::String, |args| {
+        map(args, |s, out| out.push_str(&s.to_uppercase()))
+    }),
+    kernel(&["lower", "lcase"], &[Str], 1, Output::String, |args| {
+        map(args, |s, out| out.push_str(&s.to_lowercase()))
+    }),
     custom(&["trim"], 1, 2, |call| trim(call, "BOTH")),
     custom(&["btrim"], 1, 2, |call| trim(call, "BOTH")),
     custom(&["ltrim"], 1, 2, |call| trim(call, "LEADING")),
@@ -54,7 +61,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(true)
         })
     }),
-    kernel(&["startswith"], &[Str, Str], 2, Output::Boolean, |args| test(args, |s, part| s.starts_with(part))),
+    kernel(&["startswith"], &[Str, Str], 2, Output::Boolean, |args| {
+        test(args, |s, part| s.starts_with(part))
+    }),
     kernel(&["endswith"], &[Str, Str], 2, Output::Boolean, |args| test(args, |s, part| s.ends_with(part))),
     kernel(&["contains"], &[Str, Str], 2, Output::Boolean, |args| test(args, |s, part| s.contains(part))),
     custom(&["format_number"], 2, 2, format_number),
@@ -85,7 +94,14 @@ fn test(args: &Args, f: impl Fn(&str, &str) -> bool) -> Result<ArrayRef> {
 }
 
 /// A function that is null only where an argument is.
-fn strict(call: Call, shown: String, inputs: &[Input], id: &str, t: DataType, f: Kernel) -> Result<TypedExpr> {
+fn strict(
+    call: Call,
+    shown: String,
+    inputs: &[Input],
+    id: &str,
+    t: DataType,
+    f: Kernel,
+) -> Result<TypedExpr> {
     let (conf, evaluation) = (call.resolver.conf, call.evaluation());
     let args = coerce(call.args, inputs, &shown, conf)?;
     let nullable = args.iter().any(TypedExpr::nullable);
@@ -100,7 +116,9 @@ fn trim(mut call: Call, side: &str) -> Result<TypedExpr> {
         call.args.reverse();
     }
     let shown = match call.args.as_slice() {
-        [text, characters] if call.name != "btrim" => format!("TRIM({side} {} FROM {})", characters.sql, text.sql),
+        [text, characters] if call.name != "btrim" => {
+            format!("TRIM({side} {} FROM {})", characters.sql, text.sql)
+        }
         _ => call.sql_as(call.name),
     };
     let f: Kernel = match side {
@@ -197,7 +215,9 @@ fn characters(text: &str, start: i64, end: i64) -> &str {
         if position <= 0 {
             return 0;
         }
-        text.char_indices().nth(usize::try_from(position).unwrap_or(usize::MAX)).map_or(text.len(), |(at, _)| at)
+        text.char_indices()
+            .nth(usize::try_from(position).unwrap_or(usize::MAX))
+            .map_or(text.len(), |(at, _)| at)
     };
     if end <= start { "" } else { text.get(at(start)..at(end)).unwrap_or_default() }
 }
@@ -289,7 +309,12 @@ fn concat_ws(call: Call) -> Result<TypedExpr> {
         .map(|(i, arg)| match arg.data_type() {
             DataType::List(_) if i > 0 => implicit_cast(arg, &types::list_of(DataType::Utf8, true), conf),
             _ => Str.coerce(arg.clone(), conf).ok_or_else(|| {
-                unexpected_input(&sql, i, if i == 0 { "\"STRING\"" } else { "(\"ARRAY<STRING>\" or \"STRING\")" }, &arg)
+                unexpected_input(
+                    &sql,
+                    i,
+                    if i == 0 { "\"STRING\"" } else { "(\"ARRAY<STRING>\" or \"STRING\")" },
+                    &arg,
+                )
             }),
         })
         .collect::<Result<Vec<_>>>()?;
@@ -369,7 +394,8 @@ fn pad(mut call: Call, name: &str) -> Result<TypedExpr> {
         call.args.push(literal::string(" "));
     }
     let shown = call.sql_as(name);
-    let f: Kernel = if name == "lpad" { |args| pad_kernel(args, true) } else { |args| pad_kernel(args, false) };
+    let f: Kernel =
+        if name == "lpad" { |args| pad_kernel(args, true) } else { |args| pad_kernel(args, false) };
     strict(call, shown, &[Str, Int, Str], name, DataType::Utf8, f)
 }
 
@@ -440,7 +466,9 @@ fn format_number(call: Call) -> Result<TypedExpr> {
         DataType::Utf8 | DataType::Null => implicit_cast(number, &DataType::Float64, conf)?,
         _ => return Err(unexpected_input(&sql, 0, "\"NUMERIC\"", &number)),
     };
-    let places = Int.coerce(places.clone(), conf).ok_or_else(|| unexpected_input(&sql, 1, "(\"INT\" or \"STRING\")", &places))?;
+    let places = Int
+        .coerce(places.clone(), conf)
+        .ok_or_else(|| unexpected_input(&sql, 1, "(\"INT\" or \"STRING\")", &places))?;
     let args = vec![number.expr, places.expr];
     let expr = kernel_call("format_number", format_number_kernel, args, DataType::Utf8, true, evaluation);
     Ok(TypedExpr::new(expr, DataType::Utf8, true, sql))
@@ -451,7 +479,9 @@ fn format_number_kernel(args: &Args) -> Result<ArrayRef> {
     let places = args.primitives::<Int32Type>(1)?;
     // The exact value of a double decides ties, as in Java's DecimalFormat.
     let doubles = match numbers.data_type() {
-        DataType::Float32 | DataType::Float64 => Some(datafusion::arrow::compute::cast(&numbers, &DataType::Float64)?),
+        DataType::Float32 | DataType::Float64 => {
+            Some(datafusion::arrow::compute::cast(&numbers, &DataType::Float64)?)
+        }
         _ => None,
     };
     let texts = to_text(&numbers, &SessionZone(args.evaluation.zone), TextStyle::Pretty)?;
@@ -470,7 +500,11 @@ fn format_number_kernel(args: &Args) -> Result<ArrayRef> {
                 }
                 // Rust prints the exact value, rounded half to even.
                 let shortest = format!("{value}");
-                if shortest.split_once('.').map_or(0, |(_, f)| f.len()) <= places { shortest } else { format!("{value:.places$}") }
+                if shortest.split_once('.').map_or(0, |(_, f)| f.len()) <= places {
+                    shortest
+                } else {
+                    format!("{value:.places$}")
+                }
             }
             None => round_half_even(texts.value(row), places),
         };
@@ -519,7 +553,8 @@ fn base64(args: &Args) -> Result<ArrayRef> {
     let bytes = args.binaries(0)?;
     args.build_strings(|row, out| {
         for chunk in bytes.value(row).chunks(3) {
-            let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+            let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte))
+                << (8 * (3 - chunk.len()));
             for i in 0..4 {
                 if i <= chunk.len() {
                     let digit = (group >> (18 - 6 * i)) & 63;
@@ -701,7 +736,8 @@ fn decode(args: &Args) -> Result<ArrayRef> {
 fn soundex(text: &str, out: &mut String) {
     const CODES: &[u8; 26] = b"01230127022455012623010202";
     let code = |c: char| {
-        let index = u32::from(c.to_ascii_uppercase()).checked_sub(65).and_then(|i| usize::try_from(i).ok())?;
+        let index =
+            u32::from(c.to_ascii_uppercase()).checked_sub(65).and_then(|i| usize::try_from(i).ok())?;
         CODES.get(index).copied()
     };
     let Some(first) = text.chars().next().filter(char::is_ascii_alphabetic) else {

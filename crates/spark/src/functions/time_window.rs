@@ -31,8 +31,12 @@ fn window(call: Call) -> Result<TypedExpr> {
     let length = micros(1, "windowDuration")?.unwrap_or(0);
     let slide = micros(2, "slideDuration")?.unwrap_or(length);
     let start = micros(3, "startTime")?.unwrap_or(0);
-    let Some(spec) = WindowSpec::new(length, slide, start) else { return Err(refused(&sql, length, slide, start)) };
-    let Some(time) = call.args.first().cloned() else { return Err(SparkError::internal("window without time")) };
+    let Some(spec) = WindowSpec::new(length, slide, start) else {
+        return Err(refused(&sql, length, slide, start));
+    };
+    let Some(time) = call.args.first().cloned() else {
+        return Err(SparkError::internal("window without time"));
+    };
     // A window column stands for its own time.
     let time = match time.data_type() {
         DataType::Struct(_) => last_instant(time)?,
@@ -114,8 +118,14 @@ fn last_instant(window: TypedExpr) -> Result<TypedExpr> {
     let data_type = end.data_type().clone();
     let evaluation = Evaluation { mode: Mode::Ansi, zone: millstream_engine::time::Zone::UTC };
     let nullable = window.nullable() || end.is_nullable();
-    let expr =
-        kernel_call("window_time", window_time_kernel, vec![window.expr.clone()], data_type.clone(), nullable, evaluation);
+    let expr = kernel_call(
+        "window_time",
+        window_time_kernel,
+        vec![window.expr.clone()],
+        data_type.clone(),
+        nullable,
+        evaluation,
+    );
     // The mark of event time carries over.
     let field = window.field.as_ref().clone().with_data_type(data_type).with_nullable(nullable);
     Ok(TypedExpr::with_field(expr, Arc::new(field), format!("{}.end", window.sql)))

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal128Array, Date32Array, Float32Array,
+            Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array,
             Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray,
             TimestampMicrosecondArray,
         },
@@ -51,7 +51,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("cast_text", "lit('12:30').cast('timestamp')", "a time without date is today's in Spark"),
     ("cast_text", "lit('T12:30:45').cast('timestamp')", "as above"),
     ("cast_text", "lit('294247-01-10 04:00:54.775807')", "the end of the range, moved by the zone"),
-    ("cast_text", "lit('epoch').cast('date')", "special words are read in literals only by Spark's optimizer"),
+    (
+        "cast_text",
+        "lit('epoch').cast('date')",
+        "special words are read in literals only by Spark's optimizer",
+    ),
     ("arithmetic", "sql:dt - dt", "shown as DAY TO SECOND: Arrow has no interval fields"),
     ("arithmetic", "sql:-i", "the SQL parser sends `negative`, as a client does"),
     ("arithmetic", "sql:d div 2", "Spark casts a double to bigint for div"),
@@ -69,7 +73,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("date_time", "F.date_format('ts', \"z\")", "before standard time Spark shows the zone's later name"),
     ("cast_try", "c('big').try_cast('timestamp')", "Spark goes by way of 34 digits"),
     ("collection", "F.version()", "the revision is ours"),
-    ("collection", "F.array('i', 'l')[2]", "Spark knows that a literal index out of range never gives a null"),
+    (
+        "collection",
+        "F.array('i', 'l')[2]",
+        "Spark knows that a literal index out of range never gives a null",
+    ),
     ("collection", "F.element_at(F.array('i', 'l'), 3)", "as above"),
     ("collection", "F.array(F.struct('i'))['i']", "Spark shows the inner struct's names twice"),
     ("string", "F.unbase64('str')", "Spark fails with a plain Java exception"),
@@ -87,7 +95,10 @@ impl Scope for Input {
         let schema = self.batch.schema();
         match schema.fields().iter().find(|f| f.name().eq_ignore_ascii_case(name)) {
             Some(field) => Ok(TypedExpr::attribute(col(field.name()), Arc::clone(field), name)),
-            None => Err(SparkError::new("UNRESOLVED_COLUMN.WITH_SUGGESTION").with("objectName", format!("`{name}`"))),
+            None => {
+                Err(SparkError::new("UNRESOLVED_COLUMN.WITH_SUGGESTION")
+                    .with("objectName", format!("`{name}`")))
+            }
         }
     }
 
@@ -119,7 +130,8 @@ fn input() -> Input {
     let mut columns = Vec::new();
     for column in recorded.as_array().unwrap() {
         let data_type = types::parse_data_type(column["type"].as_str().unwrap()).unwrap();
-        let texts: Vec<Option<&str>> = column["values"].as_array().unwrap().iter().map(Value::as_str).collect();
+        let texts: Vec<Option<&str>> =
+            column["values"].as_array().unwrap().iter().map(Value::as_str).collect();
         fields.push(Field::new(column["name"].as_str().unwrap(), data_type.clone(), true));
         columns.push(array_of(&texts, &data_type));
     }
@@ -144,20 +156,25 @@ fn array_of(texts: &[Option<&str>], data_type: &DataType) -> ArrayRef {
         DataType::Float64 => parsed!(Float64Array),
         DataType::Date32 => parsed!(Date32Array),
         DataType::Timestamp(..) => {
-            let micros = texts.iter().map(|t| t.map(|t| t.parse().unwrap())).collect::<TimestampMicrosecondArray>();
+            let micros =
+                texts.iter().map(|t| t.map(|t| t.parse().unwrap())).collect::<TimestampMicrosecondArray>();
             Arc::new(micros.with_data_type(data_type.clone()))
         }
         DataType::Decimal128(_, scale) => {
             let unscaled = |t: &str| -> i128 {
                 let (whole, fraction) = t.split_once('.').unwrap_or((t, ""));
-                format!("{whole}{fraction:0<width$}", width = usize::try_from(*scale).unwrap()).parse().unwrap()
+                format!("{whole}{fraction:0<width$}", width = usize::try_from(*scale).unwrap())
+                    .parse()
+                    .unwrap()
             };
             let values = texts.iter().map(|t| t.map(unscaled)).collect::<Decimal128Array>();
             Arc::new(values.with_data_type(data_type.clone()))
         }
         DataType::Binary => {
             let bytes = |t: &str| {
-                (0..t.len() / 2).map(|i| u8::from_str_radix(&t[2 * i..2 * i + 2], 16).unwrap()).collect::<Vec<u8>>()
+                (0..t.len() / 2)
+                    .map(|i| u8::from_str_radix(&t[2 * i..2 * i + 2], 16).unwrap())
+                    .collect::<Vec<u8>>()
             };
             Arc::new(texts.iter().map(|t| t.map(bytes)).collect::<BinaryArray>())
         }
@@ -206,7 +223,9 @@ fn same(expected: &str, got: &str, data_type: &str) -> bool {
     }
     match (expected.parse::<f64>(), got.parse::<f64>()) {
         (Ok(a), Ok(b)) if data_type == "float" => a as f32 == b as f32,
-        (Ok(a), Ok(b)) => a == b || (a.is_sign_positive() == b.is_sign_positive() && a.to_bits().abs_diff(b.to_bits()) <= 2),
+        (Ok(a), Ok(b)) => {
+            a == b || (a.is_sign_positive() == b.is_sign_positive() && a.to_bits().abs_diff(b.to_bits()) <= 2)
+        }
         _ => false,
     }
 }
@@ -232,19 +251,28 @@ fn check(case: &Value, input: &Input, conf: &SessionConf) -> Option<String> {
     if case["nullable"] == Value::Bool(false) && typed.nullable() {
         return Some("nullable".to_string());
     }
-    if matches!(&typed.expr, Expr::AggregateFunction(_)) || name.contains("rand") || case["case"].as_str().unwrap().contains("sum(") {
+    if matches!(&typed.expr, Expr::AggregateFunction(_))
+        || name.contains("rand")
+        || case["case"].as_str().unwrap().contains("sum(")
+    {
         return None;
     }
     let recorded = case["values"].as_array()?;
     for (row, expected) in recorded.iter().enumerate() {
         let got = evaluate(&typed.expr, input, &input.batch.slice(row, 1));
         let differs = match (expected, got) {
-            (Value::Object(error), Ok(array)) => Some(format!("{:?} instead of {}", texts(&array, conf)[0], error["error"])),
+            (Value::Object(error), Ok(array)) => {
+                Some(format!("{:?} instead of {}", texts(&array, conf)[0], error["error"]))
+            }
             (Value::Object(error), Err(own)) => wrong_error(error.get("error"), &own),
             (_, Err(error)) => wrong_error(None, &error),
             (expected, Ok(array)) => {
                 if array.data_type() != typed.data_type() {
-                    return Some(format!("evaluates to {} instead of {}", array.data_type(), typed.data_type()));
+                    return Some(format!(
+                        "evaluates to {} instead of {}",
+                        array.data_type(),
+                        typed.data_type()
+                    ));
                 }
                 if array.is_null(0) && !typed.nullable() {
                     return Some("null in a column that is not nullable".to_string());

@@ -55,7 +55,8 @@ fn schema() -> SchemaRef {
 fn stream(values: &[i64]) -> SendableRecordBatchStream {
     let p: StringArray = values.iter().map(|v| Some(if v % 2 == 0 { "even" } else { "odd" })).collect();
     let batch =
-        RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(values.to_vec())), Arc::new(p)]).unwrap();
+        RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(values.to_vec())), Arc::new(p)])
+            .unwrap();
     Box::pin(RecordBatchStreamAdapter::new(schema(), futures::stream::iter([Ok(batch)])))
 }
 
@@ -233,7 +234,8 @@ async fn a_crash_before_the_first_rename_shows_nothing() {
         let rows = vec![stream(&[2]), stream(&[3])];
         assert!(write(&path, SaveMode::Append).run(storage.clone(), schema(), rows).await.is_err());
         assert!(storage.stopped());
-        let visible: Vec<_> = tree(&path).into_iter().filter(|(name, _)| !name.starts_with("_temporary")).collect();
+        let visible: Vec<_> =
+            tree(&path).into_iter().filter(|(name, _)| !name.starts_with("_temporary")).collect();
         assert_eq!(visible, before, "{stop_at}");
     }
 }

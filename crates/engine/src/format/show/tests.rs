@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use datafusion::arrow::{
     array::{
-        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMicrosecondArray, Float32Array,
-        Float64Array, Int32Array, Int32Builder, IntervalMonthDayNanoArray, IntervalYearMonthArray, ListBuilder,
-        MapBuilder, NullArray, RecordBatchOptions, StringArray, StringBuilder, StructArray,
-        TimestampMicrosecondArray,
+        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DurationMicrosecondArray,
+        Float32Array, Float64Array, Int32Array, Int32Builder, IntervalMonthDayNanoArray,
+        IntervalYearMonthArray, ListBuilder, MapBuilder, NullArray, RecordBatchOptions, StringArray,
+        StringBuilder, StructArray, TimestampMicrosecondArray,
     },
     datatypes::{DataType, Field, IntervalMonthDayNano, Schema},
 };
@@ -25,7 +25,8 @@ fn frame(columns: Vec<(&str, ArrayRef)>, rows: usize) -> (Vec<String>, RecordBat
 
 fn types() -> (Vec<String>, RecordBatch) {
     let decimal = |value: i128, precision, scale| {
-        Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(precision, scale).unwrap()) as ArrayRef
+        Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(precision, scale).unwrap())
+            as ArrayRef
     };
     let mut list = ListBuilder::new(Int32Builder::new());
     list.append_value([Some(1), None, Some(2)]);
@@ -102,7 +103,8 @@ fn tables_are_byte_identical_to_spark() {
             "empty" => frame(vec![("id", Arc::new(Int32Array::from(Vec::<i32>::new())))], 0),
             _ => frame(vec![], 2),
         };
-        let options = ShowOptions { num_rows: case.num_rows, truncate: case.truncate, vertical: case.vertical };
+        let options =
+            ShowOptions { num_rows: case.num_rows, truncate: case.truncate, vertical: case.vertical };
         // The same rows in one batch and in one batch a row.
         let single: Vec<_> = (0..batch.num_rows()).map(|row| batch.slice(row, 1)).collect();
         for batches in [vec![batch], single] {
@@ -115,7 +117,8 @@ fn tables_are_byte_identical_to_spark() {
 #[test]
 fn html_is_a_table_with_entities() {
     let column = StringArray::from(vec![Some("<a href=\"x\">'&'</a>"), Some("é÷日"), None]);
-    let (names, batch) = frame(vec![("a<b", Arc::new(column)), ("y", Arc::new(Int32Array::from(vec![1, 2, 3])))], 3);
+    let (names, batch) =
+        frame(vec![("a<b", Arc::new(column)), ("y", Arc::new(Int32Array::from(vec![1, 2, 3])))], 3);
     let options = ShowOptions { num_rows: 2, ..ShowOptions::default() };
     let text = html_string(&names, &[batch], options, &chrono::Utc).unwrap();
     assert_eq!(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use datafusion::arrow::{
     array::{
-        BinaryArray, Decimal128Array, Int32Array, IntervalMonthDayNanoArray, ListBuilder, MapBuilder, NullArray,
-        StringBuilder, StructArray, TimestampMicrosecondArray, Int64Builder,
+        BinaryArray, Decimal128Array, Int32Array, Int64Builder, IntervalMonthDayNanoArray, ListBuilder,
+        MapBuilder, NullArray, StringBuilder, StructArray, TimestampMicrosecondArray,
     },
     datatypes::{Field, IntervalMonthDayNano},
 };
@@ -142,7 +142,10 @@ fn intervals() {
     };
     assert_eq!(text(&|o| write_year_month_interval(14, o)), "INTERVAL '1-2' YEAR TO MONTH");
     assert_eq!(text(&|o| write_year_month_interval(-14, o)), "INTERVAL '-1-2' YEAR TO MONTH");
-    assert_eq!(text(&|o| write_day_time_interval(93_784_500_000, o)), "INTERVAL '1 02:03:04.5' DAY TO SECOND");
+    assert_eq!(
+        text(&|o| write_day_time_interval(93_784_500_000, o)),
+        "INTERVAL '1 02:03:04.5' DAY TO SECOND"
+    );
     assert_eq!(text(&|o| write_day_time_interval(-1_000_000, o)), "INTERVAL '-0 00:00:01' DAY TO SECOND");
     assert_eq!(
         text(&|o| write_calendar_interval(14, 3, 14_706_500_000, o)),
@@ -170,7 +173,10 @@ fn nested_values_and_nulls_by_style() {
     let map: ArrayRef = Arc::new(map.finish());
     let nested: ArrayRef = Arc::new(StructArray::from(vec![
         (Arc::new(Field::new("l", list.data_type().clone(), true)), list.clone()),
-        (Arc::new(Field::new("i", DataType::Int32, true)), Arc::new(Int32Array::from(vec![Some(7), None, None])) as ArrayRef),
+        (
+            Arc::new(Field::new("i", DataType::Int32, true)),
+            Arc::new(Int32Array::from(vec![Some(7), None, None])) as ArrayRef,
+        ),
     ]));
     let rows = |array: &ArrayRef, style| {
         let text = to_text(array, &Tz::UTC, style).unwrap();
@@ -189,14 +195,16 @@ fn nested_values_and_nulls_by_style() {
     let binary: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"12", b"", b"\xab"]));
     assert_eq!(rows(&binary, TextStyle::Pretty), [some("[31 32]"), some("[]"), some("[AB]")]);
     assert_eq!(rows(&binary, cast)[0], some("12"));
-    let decimal: ArrayRef = Arc::new(Decimal128Array::from(vec![1]).with_precision_and_scale(38, 10).unwrap());
+    let decimal: ArrayRef =
+        Arc::new(Decimal128Array::from(vec![1]).with_precision_and_scale(38, 10).unwrap());
     assert_eq!(rows(&decimal, TextStyle::Pretty), [some("0.0000000001")]);
     assert_eq!(rows(&decimal, TextStyle::Cast { ansi: false }), [some("1E-10")]);
     let nulls: ArrayRef = Arc::new(NullArray::new(2));
     assert_eq!(rows(&nulls, TextStyle::Pretty).len(), 2);
 
     let instant = TimestampMicrosecondArray::from(vec![0]);
-    let (ntz, utc): (ArrayRef, ArrayRef) = (Arc::new(instant.clone()), Arc::new(instant.with_timezone("UTC")));
+    let (ntz, utc): (ArrayRef, ArrayRef) =
+        (Arc::new(instant.clone()), Arc::new(instant.with_timezone("UTC")));
     for (array, text) in [(ntz, "1970-01-01 00:00:00"), (utc, "1970-01-01 09:00:00")] {
         assert_eq!(to_text(&array, &Tz::Asia__Tokyo, cast).unwrap().value(0), text);
     }

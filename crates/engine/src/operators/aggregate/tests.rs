@@ -184,12 +184,18 @@ async fn approximate_counts_are_sparks_numbers() {
     let million = run(&ctx, "select approx_count_distinct(value) from generate_series(0, 999999)").await;
     assert_eq!(million.unwrap(), ["|925738|"]);
     let select = |types: &[&str], rows: usize| {
-        let named = types.iter().enumerate().map(|(i, t)| format!("{t} as c{i}")).collect::<Vec<_>>().join(", ");
-        let calls = (0..types.len()).map(|i| format!("approx_count_distinct(c{i})")).collect::<Vec<_>>().join(", ");
+        let named =
+            types.iter().enumerate().map(|(i, t)| format!("{t} as c{i}")).collect::<Vec<_>>().join(", ");
+        let calls =
+            (0..types.len()).map(|i| format!("approx_count_distinct(c{i})")).collect::<Vec<_>>().join(", ");
         format!("select {calls} from (select {named} from generate_series(0, {}))", rows - 1)
     };
-    let types =
-        ["cast(value as int)", "cast(value as double)", "cast(value as decimal(30,2))", "cast(value as decimal(10,0))"];
+    let types = [
+        "cast(value as int)",
+        "cast(value as double)",
+        "cast(value as decimal(30,2))",
+        "cast(value as decimal(10,0))",
+    ];
     let rows = run(&ctx, &select(&types, 100_000)).await.unwrap();
     assert_eq!(rows, ["|94954|93425|97263|95546|"]);
     let types = [

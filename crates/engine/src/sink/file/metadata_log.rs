@@ -116,7 +116,8 @@ impl FileSinkLog {
     /// The log is damaged.
     pub fn last_batch(&self, query: Uuid, adopted: Option<BatchId>) -> Result<Option<BatchId>> {
         let query = query.to_string();
-        let own = |f: &SinkFileStatus| (f.query_id.as_ref() == Some(&query)).then_some(f.query_batch).flatten();
+        let own =
+            |f: &SinkFileStatus| (f.query_id.as_ref() == Some(&query)).then_some(f.query_batch).flatten();
         let last = self.log.all()?.iter().filter_map(own).max().map(BatchId);
         Ok(last.max(self.last_of_spark(adopted)?))
     }
@@ -128,7 +129,9 @@ impl FileSinkLog {
         while let Some(candidate) = number {
             match self.log.get(candidate)? {
                 // In a compaction the number's own files stand last.
-                Some(files) if files.last().is_none_or(|f| f.query_id.is_none()) => return Ok(Some(candidate)),
+                Some(files) if files.last().is_none_or(|f| f.query_id.is_none()) => {
+                    return Ok(Some(candidate));
+                }
                 Some(_) => number = candidate.previous(),
                 None => return Ok(None),
             }

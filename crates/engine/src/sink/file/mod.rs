@@ -105,7 +105,10 @@ struct Inner {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileSink").field("path", &self.spec.path).field("query", &self.query).finish_non_exhaustive()
+        f.debug_struct("FileSink")
+            .field("path", &self.spec.path)
+            .field("query", &self.query)
+            .finish_non_exhaustive()
     }
 }
 
@@ -176,8 +179,10 @@ impl Sink for FileSink {
                 if files.iter().map(OutputFile::size).sum::<usize>() < LARGE_SPLIT_BYTES {
                     return Ok(files);
                 }
-                blocking(move || files.into_iter().map(|file| sink.write(&file).map(|()| file.written())).collect())
-                    .await
+                blocking(move || {
+                    files.into_iter().map(|file| sink.write(&file).map(|()| file.written())).collect()
+                })
+                .await
             }
         });
         let files: Vec<Arc<OutputFile>> = splits.await?.into_iter().flatten().map(Arc::new).collect();
@@ -270,8 +275,10 @@ impl Inner {
         }
         let log_dir = self.spec.path.join(METADATA_DIR);
         self.storage.create_dir_all(&log_dir).map_err(|e| write_failed(&log_dir, e))?;
-        let known =
-            Progress { last: self.log.last_batch(self.query, self.adopted)?, number: self.log.next_number()? };
+        let known = Progress {
+            last: self.log.last_batch(self.query, self.adopted)?,
+            number: self.log.next_number()?,
+        };
         if self.resumed {
             self.remove_staged(&self.spec.path, &job_id(self.query, batch).to_string())?;
         }
@@ -284,7 +291,10 @@ impl Inner {
             let path = dir.join(&entry.name);
             if entry.is_dir && entry.name.contains('=') {
                 self.remove_staged(&path, job)?;
-            } else if entry.name.starts_with('.') && entry.name.ends_with(".staged") && entry.name.contains(job) {
+            } else if entry.name.starts_with('.')
+                && entry.name.ends_with(".staged")
+                && entry.name.contains(job)
+            {
                 self.storage.delete(&path).map_err(|e| write_failed(&path, e))?;
             }
         }

@@ -177,7 +177,8 @@ impl SplitWriter {
 
     fn data(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = self.layout.data_columns.iter().map(|i| batch.column(*i).clone()).collect();
-        let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let options =
+            datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.layout.data_schema.clone(), columns, &options)?)
     }
 
@@ -187,9 +188,8 @@ impl SplitWriter {
         let style = TextStyle::Cast { ansi: true };
         let text = |column: &ArrayRef| to_text(column, self.layout.zone.as_ref(), style);
         let columns = self.layout.partition_columns.iter();
-        let values: Vec<(&str, StringArray)> = columns
-            .map(|(name, i)| Ok((name.as_str(), text(batch.column(*i))?)))
-            .collect::<Result<_>>()?;
+        let values: Vec<(&str, StringArray)> =
+            columns.map(|(name, i)| Ok((name.as_str(), text(batch.column(*i))?))).collect::<Result<_>>()?;
         let mut groups: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         let mut directory = String::new();
         for row in 0..batch.num_rows() {
@@ -197,7 +197,8 @@ impl SplitWriter {
             for (name, values) in &values {
                 push_partition(&mut directory, name, values.is_valid(row).then(|| values.value(row)));
             }
-            let index = u32::try_from(row).map_err(|e| SparkError::internal("a batch is too long").caused_by(e))?;
+            let index =
+                u32::try_from(row).map_err(|e| SparkError::internal("a batch is too long").caused_by(e))?;
             match groups.get_mut(&directory) {
                 Some(rows) => rows.push(index),
                 None => {
@@ -249,7 +250,11 @@ fn refuse_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
 fn is_atomic(data_type: &DataType) -> bool {
     !matches!(
         data_type,
-        DataType::List(_) | DataType::Map(_, _) | DataType::Struct(_) | DataType::Interval(_) | DataType::Null
+        DataType::List(_)
+            | DataType::Map(_, _)
+            | DataType::Struct(_)
+            | DataType::Interval(_)
+            | DataType::Null
     )
 }
 

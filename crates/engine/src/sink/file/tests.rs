@@ -17,7 +17,9 @@ mod whole_query;
 
 use super::*;
 use crate::{
-    checkpoint::{CommitMetadata, LocalStorage, OffsetSeq, Storage, OffsetSeqMetadata, storage::failing::FailingStorage},
+    checkpoint::{
+        CommitMetadata, LocalStorage, OffsetSeq, OffsetSeqMetadata, Storage, storage::failing::FailingStorage,
+    },
     format::{FileEncoder, WriteFormat},
     source::file::{FileListing, ListedFile, list_files},
     time::{SystemClock, Zone},
@@ -69,7 +71,8 @@ fn folder() -> tempfile::TempDir {
 fn stream(values: &[i64]) -> SendableRecordBatchStream {
     let p: StringArray = values.iter().map(|v| (v % 3 != 0).then(|| format!("k{}", v % 3))).collect();
     let batch =
-        RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(values.to_vec())), Arc::new(p)]).unwrap();
+        RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(values.to_vec())), Arc::new(p)])
+            .unwrap();
     Box::pin(RecordBatchStreamAdapter::new(schema(), futures::stream::iter([Ok(batch)])))
 }
 

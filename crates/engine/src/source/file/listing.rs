@@ -178,7 +178,8 @@ fn logged(
     let mut out = Vec::with_capacity(files.len());
     for file in files {
         let path = file.local_path();
-        let path = path.ok_or_else(|| SparkError::unsupported(format!("the file system of {}", file.path)))?;
+        let path =
+            path.ok_or_else(|| SparkError::unsupported(format!("the file system of {}", file.path)))?;
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let modified = Millis(file.modification_time);
         if listing.admits(name, modified) && !skip(&path) {

@@ -30,7 +30,8 @@ pub(crate) fn partition_columns(
         return Ok(Vec::new());
     }
     files.retain(|f| !f.partitions.is_empty());
-    let names = |f: &ListedFile| -> Vec<String> { f.partitions.iter().map(|(name, _)| name.clone()).collect() };
+    let names =
+        |f: &ListedFile| -> Vec<String> { f.partitions.iter().map(|(name, _)| name.clone()).collect() };
     let Some(columns) = files.first().map(names) else { return Ok(Vec::new()) };
     if let Some(other) = files.iter().find(|f| names(f) != columns) {
         return Err(conflicting_names(files, &columns, &names(other)));
@@ -66,9 +67,8 @@ fn infer(text: &str, zone: Zone) -> DataType {
     if parse_f64(bytes).is_some() {
         return DataType::Float64;
     }
-    let matches = |pattern: &str| {
-        DatePattern::parser(pattern).is_ok_and(|p| p.parse_timestamp(text, zone).is_some())
-    };
+    let matches =
+        |pattern: &str| DatePattern::parser(pattern).is_ok_and(|p| p.parse_timestamp(text, zone).is_some());
     if matches("yyyy-MM-dd HH:mm:ss[.S]") {
         return DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     }
@@ -94,7 +94,11 @@ fn wider(a: DataType, b: DataType) -> DataType {
 }
 
 fn conflicting_names(files: &[ListedFile], first: &[String], second: &[String]) -> SparkError {
-    let lists = format!("\n\tPartition column name list #0: {}\n\tPartition column name list #1: {}", first.join(", "), second.join(", "));
+    let lists = format!(
+        "\n\tPartition column name list #0: {}\n\tPartition column name list #1: {}",
+        first.join(", "),
+        second.join(", ")
+    );
     let dirs: BTreeSet<String> = files.iter().filter_map(|f| f.file.path.parent()).map(file_uri).collect();
     let paths: Vec<String> = dirs.into_iter().map(|d| format!("\n\t{d}")).collect();
     SparkError::new("CONFLICTING_PARTITION_COLUMN_NAMES")

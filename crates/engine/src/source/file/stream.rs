@@ -146,7 +146,11 @@ impl Inner {
             if self.listing.is_glob(path) && dir.components().count() < 3 {
                 continue;
             }
-            watched.push(if dir.is_file() { dir.parent().map_or(dir.clone(), Path::to_path_buf) } else { dir });
+            watched.push(if dir.is_file() {
+                dir.parent().map_or(dir.clone(), Path::to_path_buf)
+            } else {
+                dir
+            });
         }
         self.watch.watch(&watched);
         // A directory that vanished has no files, as in Spark.

@@ -67,8 +67,7 @@ impl FileTable {
     /// # Errors
     /// When `projection` names a column that does not exist.
     pub fn scan_exec(&self, projection: Option<&Vec<usize>>, partitions: usize) -> Result<FileScanExec> {
-        let projection =
-            projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema: SchemaRef = Arc::new(self.schema.project(&projection)?);
         let groups = group(&self.splits, partitions);
         let properties = PlanProperties::new(
@@ -168,7 +167,10 @@ impl ExecutionPlan for FileScanExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use datafusion::{
-    arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
+    arrow::array::{
+        ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    },
     logical_expr::{Expr, col},
 };
 use millstream_engine::{
@@ -64,7 +66,11 @@ async fn files_are_where_they_should_be() {
     let names: Vec<String> = storage.files.lock().keys().map(|p| p.display().to_string()).collect();
     assert_eq!(
         names,
-        ["/checkpoint/state/0/1.change", "/checkpoint/state/0/2.change", "/checkpoint/state/0/_metadata/metadata"]
+        [
+            "/checkpoint/state/0/1.change",
+            "/checkpoint/state/0/2.change",
+            "/checkpoint/state/0/_metadata/metadata"
+        ]
     );
     load(query("sum", vec!["k"], 5_000_000), &storage).await.unwrap();
 }

@@ -113,7 +113,8 @@ pub fn input_schema(watermark: bool) -> SchemaRef {
         metadata.insert(WATERMARK_DELAY_KEY.to_string(), "1000".to_string());
     }
     Arc::new(Schema::new(vec![
-        Field::new("t", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true).with_metadata(metadata),
+        Field::new("t", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+            .with_metadata(metadata),
         Field::new("k", DataType::Utf8, true),
         Field::new("i", DataType::Int32, true),
         Field::new("v", DataType::Int64, true),
@@ -202,16 +203,26 @@ impl ExecutionPlan for SlotExec {
     ) -> DataFusionResult<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
     fn reset_state(self: Arc<Self>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
         let all = self.rows.lock().get(partition).cloned().unwrap_or_default();
-        let source =
-            MemorySourceConfig::try_new_exec(&[all], Arc::clone(&self.schema), Some(self.projection.clone()))?;
+        let source = MemorySourceConfig::try_new_exec(
+            &[all],
+            Arc::clone(&self.schema),
+            Some(self.projection.clone()),
+        )?;
         source.execute(0, context)
     }
 }
@@ -229,8 +240,10 @@ impl Run {
     pub async fn new(query: &Query, storage: StorageRef) -> Self {
         let rows = Arc::new(Mutex::new(vec![]));
         let slot = Slot { schema: input_schema(query.watermark), rows: Arc::clone(&rows), partitions: 2 };
-        let mut plan =
-            LogicalPlanBuilder::scan("input", provider_as_source(Arc::new(slot)), None).unwrap().build().unwrap();
+        let mut plan = LogicalPlanBuilder::scan("input", provider_as_source(Arc::new(slot)), None)
+            .unwrap()
+            .build()
+            .unwrap();
         let mut keys: Vec<Expr> = query.keys.iter().map(|k| col(*k)).collect();
         if let Some(spec) = query.window {
             plan = TimeWindow::plan(plan, col("t"), spec, "w").unwrap();
@@ -290,7 +303,9 @@ impl Run {
         };
         let plan = reset_plan_states(Arc::clone(&self.plan))?;
         let config = session_config(1).with_batch_size(3).with_extension(Arc::new(context));
-        let task = TaskContext::default().with_session_config(config).with_runtime(Arc::clone(self.session.runtime_env()));
+        let task = TaskContext::default()
+            .with_session_config(config)
+            .with_runtime(Arc::clone(self.session.runtime_env()));
         let schema = plan.schema();
         let batches = datafusion::physical_plan::collect(plan, Arc::new(task)).await?;
         assert!(batches.iter().all(|b| b.num_rows() <= 3));

@@ -195,8 +195,8 @@ fn case() -> impl Strategy<Value = Case> {
         1 => Just(Around::CommitTwice),
     ];
     let fused = proptest::bool::weighted(0.8);
-    (any::<bool>(), proptest::option::weighted(0.8, window()), keys, mode, 0..20_i64, 1..16_usize, fused).prop_flat_map(
-        move |(watermark, window, keys, mode, delay, count, fused)| {
+    (any::<bool>(), proptest::option::weighted(0.8, window()), keys, mode, 0..20_i64, 1..16_usize, fused)
+        .prop_flat_map(move |(watermark, window, keys, mode, delay, count, fused)| {
             let batches = (0..count)
                 .map(|n| {
                     // Times move on from batch to batch; the spread makes rows late.
@@ -210,15 +210,22 @@ fn case() -> impl Strategy<Value = Case> {
                 })
                 .collect::<Vec<_>>();
             (Just((watermark, window, keys, mode, delay, fused)), batches)
-        },
-    )
-    .prop_map(|((watermark, window, keys, mode, delay, fused), batches)| {
-        // Two event-time keys are refused.
-        let keys = if watermark && window.is_some() { keys.into_iter().filter(|k| *k != "t").collect() } else { keys };
-        let event_time_key = window.is_some() || keys.contains(&"t");
-        let mode = if mode == OutputMode::Append && !(watermark && event_time_key) { OutputMode::Update } else { mode };
-        Case { watermark, window, fused, keys, mode, delay, batches }
-    })
+        })
+        .prop_map(|((watermark, window, keys, mode, delay, fused), batches)| {
+            // Two event-time keys are refused.
+            let keys = if watermark && window.is_some() {
+                keys.into_iter().filter(|k| *k != "t").collect()
+            } else {
+                keys
+            };
+            let event_time_key = window.is_some() || keys.contains(&"t");
+            let mode = if mode == OutputMode::Append && !(watermark && event_time_key) {
+                OutputMode::Update
+            } else {
+                mode
+            };
+            Case { watermark, window, fused, keys, mode, delay, batches }
+        })
 }
 
 fn check(case: &Case) {

@@ -30,7 +30,8 @@ pub(super) fn cast(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> R
         (T::Date32, T::Timestamp(_, own)) => {
             let days = array.as_primitive::<Date32Type>();
             let zone = if own.is_some() { zone } else { Zone::UTC };
-            let micros = days.unary::<_, TimestampMicrosecondType>(|d| zone.to_utc(i64::from(d) * MICROS_PER_DAY));
+            let micros =
+                days.unary::<_, TimestampMicrosecondType>(|d| zone.to_utc(i64::from(d) * MICROS_PER_DAY));
             Ok(Arc::new(micros.with_data_type(to.clone())))
         }
         // Legacy: a date is no number.
@@ -70,7 +71,8 @@ fn from_timestamp(
         DataType::Float64 => Ok(Arc::new(micros.unary::<_, Float64Type>(|m| m as f64 / 1e6))),
         DataType::Float32 => Ok(Arc::new(micros.unary::<_, Float32Type>(|m| (m as f64 / 1e6) as f32))),
         DataType::Decimal128(p, s) => {
-            let mut out = PrimitiveBuilder::<Decimal128Type>::with_capacity(micros.len()).with_data_type(to.clone());
+            let mut out =
+                PrimitiveBuilder::<Decimal128Type>::with_capacity(micros.len()).with_data_type(to.clone());
             for value in micros {
                 // Spark goes by way of a double.
                 let decimal = value.and_then(|m| number::rescale(i128::from(m), 6, *p, *s));
@@ -102,7 +104,11 @@ fn from_timestamp(
                             if evaluation.ansi() {
                                 let mut text = String::new();
                                 let zone = crate::functions::SessionZone(evaluation.zone);
-                                millstream_engine::format::value_text::write_timestamp(micros.value(row), &zone, &mut text);
+                                millstream_engine::format::value_text::write_timestamp(
+                                    micros.value(row),
+                                    &zone,
+                                    &mut text,
+                                );
                                 let from = micros.data_type();
                                 return Err(super::overflow(format!("TIMESTAMP '{text}'"), from, to));
                             }
@@ -174,7 +180,11 @@ fn to_timestamp(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Resu
         DataType::Decimal128(_, s) => {
             let scale = u32::try_from(*s).unwrap_or(0);
             array.as_primitive::<Decimal128Type>().unary(|v| {
-                let micros = if scale >= 6 { v / 10i128.pow(scale - 6) } else { v.saturating_mul(10i128.pow(6 - scale)) };
+                let micros = if scale >= 6 {
+                    v / 10i128.pow(scale - 6)
+                } else {
+                    v.saturating_mul(10i128.pow(6 - scale))
+                };
                 micros as i64
             })
         }

@@ -42,7 +42,12 @@ pub(crate) fn session_mode(conf: &SessionConf) -> Mode {
 ///
 /// # Errors
 /// `DATATYPE_MISMATCH.CAST_*` when Spark has no such cast in this mode.
-pub(crate) fn explicit_cast(child: TypedExpr, to: &DataType, mode: Mode, conf: &SessionConf) -> Result<TypedExpr> {
+pub(crate) fn explicit_cast(
+    child: TypedExpr,
+    to: &DataType,
+    mode: Mode,
+    conf: &SessionConf,
+) -> Result<TypedExpr> {
     let verb = if mode == Mode::Try { "TRY_CAST" } else { "CAST" };
     let nested = |t: &DataType| matches!(t, DataType::List(_) | DataType::Map(..) | DataType::Struct(_));
     // Spark forgets that the user wrote a cast between two nested types.
@@ -116,7 +121,9 @@ pub(crate) fn cast_array(array: &ArrayRef, to: &DataType, evaluation: Evaluation
             Ok(Arc::new(to_text(array, &SessionZone(evaluation.zone), style)?))
         }
         (DataType::Utf8, _) => text::cast(array, to, evaluation),
-        (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), _) => nested::cast(array, to, evaluation),
+        (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), _) => {
+            nested::cast(array, to, evaluation)
+        }
         (DataType::Date32 | DataType::Timestamp(..), _) | (_, DataType::Timestamp(..)) => {
             datetime::cast(array, to, evaluation)
         }

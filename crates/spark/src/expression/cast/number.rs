@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use datafusion::arrow::{
     array::{
-        Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanArray, PrimitiveArray, PrimitiveBuilder,
+        Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanArray, PrimitiveArray,
+        PrimitiveBuilder,
     },
     compute::cast as arrow_cast,
     datatypes::{
-        DataType, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, IntervalUnit, IntervalYearMonthType,
+        DataType, Decimal128Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+        Int32Type, Int64Type, IntervalUnit, IntervalYearMonthType,
     },
 };
 use millstream_engine::{
     Result,
-    format::{number_text::parse_decimal, value_text::{write_decimal, write_double, write_float}},
+    format::{
+        number_text::parse_decimal,
+        value_text::{write_decimal, write_double, write_float},
+    },
 };
 
 use super::{missing, out_of_range, overflow, rules::is_native};
@@ -96,9 +100,12 @@ fn from_integral(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Res
     let longs = arrow_cast(array, &DataType::Int64)?;
     let longs = longs.as_primitive::<Int64Type>();
     match to {
-        t if is_integral(t) => narrow(longs, to, evaluation, |v| v, |v| (i128::from(v), suffixed(v, &from)), &from),
+        t if is_integral(t) => {
+            narrow(longs, to, evaluation, |v| v, |v| (i128::from(v), suffixed(v, &from)), &from)
+        }
         DataType::Decimal128(p, s) => {
-            let mut out = PrimitiveBuilder::<Decimal128Type>::with_capacity(longs.len()).with_data_type(to.clone());
+            let mut out =
+                PrimitiveBuilder::<Decimal128Type>::with_capacity(longs.len()).with_data_type(to.clone());
             for value in longs {
                 let decimal = value.and_then(|v| integral_to_decimal(v, *p, *s));
                 if let (Some(value), None, true) = (value, decimal, evaluation.ansi()) {
@@ -178,7 +185,11 @@ fn from_float(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Result
     let doubles = doubles.as_primitive::<Float64Type>();
     let text = |v: f64| {
         let mut out = String::new();
-        if single { write_float(v as f32, &mut out) } else { write_double(v, &mut out) }
+        if single {
+            write_float(v as f32, &mut out)
+        } else {
+            write_double(v, &mut out)
+        }
         out
     };
     match to {
@@ -186,7 +197,15 @@ fn from_float(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Result
         t if is_integral(t) => {
             // Java narrows a double to byte and short by way of int.
             let small = matches!(to, DataType::Int8 | DataType::Int16);
-            let wrapped = move |v: f64| if small { i64::from(v as i32) } else if *to == DataType::Int32 { i64::from(v as i32) } else { v as i64 };
+            let wrapped = move |v: f64| {
+                if small {
+                    i64::from(v as i32)
+                } else if *to == DataType::Int32 {
+                    i64::from(v as i32)
+                } else {
+                    v as i64
+                }
+            };
             let exact = |v: f64| {
                 let suffix = if single { "" } else { "D" };
                 let value = if v.is_nan() { i128::MAX } else { whole(v) };
@@ -195,9 +214,11 @@ fn from_float(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Result
             narrow(doubles, to, evaluation, wrapped, exact, &from)
         }
         DataType::Decimal128(p, s) => {
-            let mut out = PrimitiveBuilder::<Decimal128Type>::with_capacity(doubles.len()).with_data_type(to.clone());
+            let mut out =
+                PrimitiveBuilder::<Decimal128Type>::with_capacity(doubles.len()).with_data_type(to.clone());
             for value in doubles {
-                let decimal = value.filter(|v| v.is_finite()).and_then(|v| parse_decimal(text(v).as_bytes(), *p, *s));
+                let decimal =
+                    value.filter(|v| v.is_finite()).and_then(|v| parse_decimal(text(v).as_bytes(), *p, *s));
                 match (value, decimal) {
                     (Some(v), None) if evaluation.ansi() && v.is_finite() => {
                         return Err(out_of_range(plain(&text(v)), *p, *s));
@@ -270,7 +291,8 @@ fn from_decimal(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Resu
             narrow(decimals, to, evaluation, |v| (v / unit) as i64, exact, &from)
         }
         DataType::Decimal128(p, s) => {
-            let mut out = PrimitiveBuilder::<Decimal128Type>::with_capacity(decimals.len()).with_data_type(to.clone());
+            let mut out =
+                PrimitiveBuilder::<Decimal128Type>::with_capacity(decimals.len()).with_data_type(to.clone());
             for value in decimals {
                 let decimal = value.and_then(|v| rescale(v, scale, *p, *s));
                 if let (Some(value), None, true) = (value, decimal, evaluation.ansi()) {

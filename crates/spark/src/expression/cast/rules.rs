@@ -21,7 +21,9 @@ pub(super) fn check(from: &DataType, to: &DataType, mode: Mode, sql: &str) -> Re
     }
     let class = if !lenient && allowed(from, to, true) {
         match (from, to) {
-            (DataType::Date32 | DataType::Timestamp(..), t) if is_numeric(t) => "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION",
+            (DataType::Date32 | DataType::Timestamp(..), t) if is_numeric(t) => {
+                "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION"
+            }
             (t, DataType::Timestamp(..)) if is_numeric(t) => "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION",
             _ if mode == Mode::Try => "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
             _ => "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION",
@@ -53,7 +55,8 @@ fn allowed(from: &DataType, to: &DataType, lenient: bool) -> bool {
         (T::Null, _) => true,
         (T::List(a), T::List(b)) => {
             allowed(a.data_type(), b.data_type(), lenient)
-                && (b.is_nullable() || !(a.is_nullable() || (lenient && force_nullable(a.data_type(), b.data_type()))))
+                && (b.is_nullable()
+                    || !(a.is_nullable() || (lenient && force_nullable(a.data_type(), b.data_type()))))
         }
         (T::Map(a, _), T::Map(b, _)) => match (map_fields(a), map_fields(b)) {
             (Some((ak, av)), Some((bk, bv))) => {
@@ -70,13 +73,16 @@ fn allowed(from: &DataType, to: &DataType, lenient: bool) -> bool {
                 && a.iter().zip(b).all(|(a, b)| {
                     allowed(a.data_type(), b.data_type(), lenient)
                         && (b.is_nullable()
-                            || !(a.is_nullable() || (lenient && force_nullable(a.data_type(), b.data_type()))))
+                            || !(a.is_nullable()
+                                || (lenient && force_nullable(a.data_type(), b.data_type()))))
                 })
         }
         (_, T::Utf8) => true,
         (T::Utf8, b) => {
-            matches!(b, T::Binary | T::Boolean | T::Date32 | T::Timestamp(..) | T::Interval(_) | T::Duration(_))
-                || is_numeric(b)
+            matches!(
+                b,
+                T::Binary | T::Boolean | T::Date32 | T::Timestamp(..) | T::Interval(_) | T::Duration(_)
+            ) || is_numeric(b)
         }
         (a, T::Binary) => lenient && is_integral(a),
         (T::Boolean, b) => is_numeric(b) || (lenient && matches!(b, T::Timestamp(_, Some(_)))),
@@ -118,7 +124,9 @@ pub(crate) fn force_nullable(from: &DataType, to: &DataType) -> bool {
 fn null_safe_to_decimal(from: &DataType, p: u8, s: i8) -> bool {
     match from {
         DataType::Boolean => i16::from(p) - i16::from(s) >= 1,
-        t if is_integral(t) => decimal_of(t).is_some_and(|(ip, _)| i16::from(p) - i16::from(s) >= i16::from(ip)),
+        t if is_integral(t) => {
+            decimal_of(t).is_some_and(|(ip, _)| i16::from(p) - i16::from(s) >= i16::from(ip))
+        }
         DataType::Decimal128(fp, fs) => {
             i16::from(p) - i16::from(s) >= i16::from(*fp) - i16::from(*fs) && s >= *fs
         }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::{
     array::{
-        Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanBuilder, PrimitiveBuilder, StringArray,
+        Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanBuilder, PrimitiveBuilder,
+        StringArray,
     },
     datatypes::{
-        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-        TimestampMicrosecondType,
+        DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+        Int64Type, TimestampMicrosecondType,
     },
 };
 use millstream_engine::{
@@ -70,7 +71,12 @@ fn build<T: ArrowPrimitiveType>(
     Ok(Arc::new(out.finish()))
 }
 
-fn convert<V>(text: Option<&str>, to: &DataType, ansi: bool, parse: impl Fn(&str) -> Option<V>) -> Result<Option<V>> {
+fn convert<V>(
+    text: Option<&str>,
+    to: &DataType,
+    ansi: bool,
+    parse: impl Fn(&str) -> Option<V>,
+) -> Result<Option<V>> {
     let Some(text) = text else { return Ok(None) };
     match parse(text) {
         None if ansi => Err(invalid_text(text, to)),
@@ -152,7 +158,11 @@ fn decimals(strings: &StringArray, to: &DataType, p: u8, s: i8, ansi: bool) -> R
             let number = trim_all(text);
             let is_number = number.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
                 && number.parse::<f64>().is_ok_and(f64::is_finite);
-            return Err(if is_number { out_of_range(plain_number(number), p, s) } else { invalid_text(text, to) });
+            return Err(if is_number {
+                out_of_range(plain_number(number), p, s)
+            } else {
+                invalid_text(text, to)
+            });
         }
         out.append_option(value);
     }

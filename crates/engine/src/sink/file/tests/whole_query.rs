@@ -22,7 +22,8 @@ fn input(root: &Path) {
     let dir = root.join("in");
     fs::create_dir_all(&dir).unwrap();
     for file in 0..5i64 {
-        let row = |i: i64| format!("2024-01-01T00:00:{:02}.000Z,k{},{}\n", file * 11 + i * 4, i % 2, file * 10 + i);
+        let row =
+            |i: i64| format!("2024-01-01T00:00:{:02}.000Z,k{},{}\n", file * 11 + i * 4, i % 2, file * 10 + i);
         let path = dir.join(format!("f{file}.csv"));
         let text: String = (0..3).map(row).collect();
         LocalStorage.write_atomic(&path, text.as_bytes()).unwrap();
@@ -117,7 +118,11 @@ async fn survives(plan: fn(&Path) -> LogicalPlan, expected_rows: usize, step: us
         }
         stopped += 1;
         run(root.path(), plan(root.path()), LocalStorage::shared()).await.unwrap();
-        assert_eq!(lines(root.path()), [expected.clone(), expected.clone()], "stopped at operation {stop_at}");
+        assert_eq!(
+            lines(root.path()),
+            [expected.clone(), expected.clone()],
+            "stopped at operation {stop_at}"
+        );
     }
     assert!(stopped > 8, "only {stopped} crashes");
 }
