@@ -15,6 +15,7 @@ use crate::connect::codec::too_deep;
 const MAX_PLAN_BYTES: usize = crate::server::MAX_MESSAGE_BYTES;
 
 /// What a plan is.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time")]
 #[derive(Debug)]
 pub enum Root<'a> {
     /// Rows to be answered.
