@@ -202,12 +202,12 @@ impl ColumnBuilder {
 
     /// The last value as Spark's internal rows print it, for error texts.
     pub(crate) fn last_value_text(&self) -> String {
-        if self.nulls.as_ref().is_some_and(|n| n.len() > 0 && !n.get_bit(n.len() - 1)) {
+        if self.nulls.as_ref().is_some_and(|n| !n.is_empty() && !n.get_bit(n.len() - 1)) {
             return "null".to_string();
         }
         let text = |v: Option<&dyn std::fmt::Display>| v.map_or("null".to_string(), |v| v.to_string());
         match &self.values {
-            Values::Bool(v) if v.len() > 0 => v.get_bit(v.len() - 1).to_string(),
+            Values::Bool(v) if !v.is_empty() => v.get_bit(v.len() - 1).to_string(),
             Values::I8(v) => text(v.last().map(|v| v as _)),
             Values::I16(v) => text(v.last().map(|v| v as _)),
             Values::I32(v) => text(v.last().map(|v| v as _)),

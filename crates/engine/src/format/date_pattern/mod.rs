@@ -346,7 +346,7 @@ fn check_letters(pattern: &str, parsing: bool) -> Result<()> {
 
 /// Whether `java.text.SimpleDateFormat` takes the pattern.
 fn was_accepted(pattern: &str) -> bool {
-    let balanced = pattern.matches('\'').count() % 2 == 0;
+    let balanced = pattern.matches('\'').count().is_multiple_of(2);
     balanced && unquoted(pattern).all(|c| !c.is_ascii_alphabetic() || "GyYMLwWDdFEuaHkKhmsSzZX".contains(c))
 }
 

@@ -596,7 +596,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         _ => None,
     };
     let bytes: Vec<u8> = text.iter().copied().filter(|b| *b > b' ').collect();
-    if bytes.len() % 4 != 0 {
+    if !bytes.len().is_multiple_of(4) {
         return None;
     }
     let padding = bytes.iter().rev().take_while(|b| **b == b'=').count();

@@ -46,7 +46,7 @@ impl Template {
 pub(super) fn stream_as_probe_side(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let swapped = plan.transform_up(|node| {
         let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
-        if !(reads_stream(join.left()) && !reads_stream(join.right())) {
+        if !reads_stream(join.left()) || reads_stream(join.right()) {
             return Ok(Transformed::no(node));
         }
         let mode = match join.partition_mode() {

@@ -96,13 +96,13 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<
         check_node(input, mode, aggregated)?;
     }
     match plan {
-        LogicalPlan::Aggregate(aggregate) if is_streaming(&aggregate.input) => {
-            if aggregate.aggr_expr.iter().any(is_distinct) {
-                return Err(illegal(
-                    "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider using \
-                     approx_count_distinct() instead.",
-                ));
-            }
+        LogicalPlan::Aggregate(aggregate)
+            if is_streaming(&aggregate.input) && aggregate.aggr_expr.iter().any(is_distinct) =>
+        {
+            return Err(illegal(
+                "Distinct aggregations are not supported on streaming DataFrames/Datasets. Consider using \
+                 approx_count_distinct() instead.",
+            ));
         }
         LogicalPlan::Sort(sort)
             if is_streaming(&sort.input) && !(aggregated && mode == OutputMode::Complete) =>

@@ -349,7 +349,7 @@ async fn readers_of_the_folder_follow_the_log() {
         let roots = listing.roots(true).unwrap();
         list_files(&listing, &roots, &|_| false).unwrap()
     };
-    let logged = list(&[output.clone()]);
+    let logged = list(std::slice::from_ref(&output));
     let mut partitions: Vec<_> = logged.iter().map(|f| f.partitions.clone()).collect();
     partitions.sort();
     partitions.dedup();
