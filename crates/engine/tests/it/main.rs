@@ -1,5 +1,7 @@
 //! Integration tests of the engine, one binary.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
 mod query;
 mod stateful_aggregate;
 mod support;

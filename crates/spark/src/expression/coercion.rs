@@ -323,7 +323,6 @@ pub(crate) enum Input {
     Boolean,
     Int,
     Long,
-    Float,
     Double,
     /// Any numeric type; a string becomes double.
     Numeric,
@@ -340,10 +339,6 @@ pub(crate) enum Input {
     AnyTimestamp,
     TimestampNtz,
     Array,
-    Map,
-    /// Array or map.
-    Collection,
-    Struct,
 }
 
 impl Input {
@@ -354,7 +349,6 @@ impl Input {
             Input::Boolean => "\"BOOLEAN\"",
             Input::Int => "\"INT\"",
             Input::Long => "\"BIGINT\"",
-            Input::Float => "\"FLOAT\"",
             Input::Double => "\"DOUBLE\"",
             Input::Numeric => "\"NUMERIC\"",
             Input::Integral => "\"INTEGRAL\"",
@@ -366,9 +360,6 @@ impl Input {
             Input::AnyTimestamp => "(\"TIMESTAMP\" or \"TIMESTAMP WITHOUT TIME ZONE\")",
             Input::TimestampNtz => "\"TIMESTAMP_NTZ\"",
             Input::Array => "\"ARRAY\"",
-            Input::Map => "\"MAP\"",
-            Input::Collection => "(\"ARRAY\" or \"MAP\")",
-            Input::Struct => "\"STRUCT\"",
         }
     }
 
@@ -381,7 +372,6 @@ impl Input {
             Input::Boolean => exact(T::Boolean),
             Input::Int => exact(T::Int32),
             Input::Long => exact(T::Int64),
-            Input::Float => exact(T::Float32),
             Input::Double => exact(T::Float64),
             Input::Numeric => match from {
                 t if is_numeric(t) => Some(t.clone()),
@@ -412,9 +402,6 @@ impl Input {
                 T::Null => Some(types::list_of(T::Null, true)),
                 _ => None,
             },
-            Input::Map => matches!(from, T::Map(..)).then(|| from.clone()),
-            Input::Collection => matches!(from, T::List(_) | T::Map(..)).then(|| from.clone()),
-            Input::Struct => matches!(from, T::Struct(_)).then(|| from.clone()),
         }
     }
 

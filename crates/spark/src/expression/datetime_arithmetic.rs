@@ -22,10 +22,7 @@ use millstream_engine::{
 use super::{
     TypedExpr,
     arithmetic::{Operator, overflow},
-    cast::{
-        datetime::{MICROS_PER_DAY, date_of as local_date},
-        implicit_cast,
-    },
+    cast::{datetime::MICROS_PER_DAY, implicit_cast},
     coercion::{is_decimal, is_numeric},
 };
 use crate::{
@@ -357,11 +354,6 @@ fn scaled(args: &Args, f: fn(f64, f64) -> f64) -> Result<ArrayRef> {
         let value = f(interval.value(row) as f64, by.value(row));
         Ok(fit(value, i64::MAX as f64)?.map(|v| v as i64))
     })
-}
-
-/// The local date of an instant, re-exported for the date functions.
-pub(crate) fn instant_date(micros: i64, zone: Zone) -> i32 {
-    local_date(micros, zone)
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ fn list(array: &l::Array, declared: Option<&DataType>) -> Result<ScalarValue> {
     let DataType::List(field) = types::list_of(data_type, contains_null) else {
         return Err(SparkError::internal("a list type"));
     };
-    Ok(one_list(field, values)?)
+    one_list(field, values)
 }
 
 fn one_list(field: FieldRef, values: ArrayRef) -> Result<ScalarValue> {

@@ -149,7 +149,7 @@ fn structure(call: Call) -> Result<TypedExpr> {
 
 fn named_struct(call: Call) -> Result<TypedExpr> {
     let sql = call.sql_as("named_struct");
-    if call.args.len() % 2 != 0 {
+    if !call.args.len().is_multiple_of(2) {
         return Err(SparkError::new("WRONG_NUM_ARGS.WITHOUT_SUGGESTION")
             .with("functionName", "`named_struct`")
             .with("expectedNum", "2n (n > 0)")
@@ -199,7 +199,7 @@ fn struct_kernel(args: &Args) -> Result<ArrayRef> {
 fn map(call: Call) -> Result<TypedExpr> {
     let (conf, evaluation) = (call.resolver.conf, call.evaluation());
     let sql = call.sql_as("map");
-    if call.args.len() % 2 != 0 {
+    if !call.args.len().is_multiple_of(2) {
         return Err(SparkError::new("WRONG_NUM_ARGS.WITHOUT_SUGGESTION")
             .with("functionName", "`map`")
             .with("expectedNum", "2n (n > 0)")

@@ -333,7 +333,7 @@ fn timestamp_seconds(call: Call) -> Result<TypedExpr> {
                 let seconds = array.as_primitive::<Float64Type>();
                 args.build::<TimestampMicrosecondType>(|row| {
                     let v = seconds.value(row);
-                    Ok(v.is_finite().then(|| (v * 1e6) as i64))
+                    Ok(v.is_finite().then_some((v * 1e6) as i64))
                 })
             }
             DataType::Decimal128(_, s) => {

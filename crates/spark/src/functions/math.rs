@@ -616,11 +616,10 @@ fn conv(args: &Args) -> Result<ArrayRef> {
         }
         if overflowed {
             if args.evaluation.ansi() {
-                return Err(overflow(&format!("Overflow in function conv()"), ""));
+                return Err(overflow("Overflow in function conv()", ""));
             }
             value = u64::MAX;
         }
-        let mut value = value;
         let mut sign = false;
         if negative && to > 0 {
             value = if value.cast_signed() < 0 && overflowed { u64::MAX } else { value.wrapping_neg() };

@@ -29,7 +29,7 @@ mod registry;
 mod string;
 mod time_window;
 
-use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use millstream_engine::{Result, SparkError, format::value_text::ZoneOffsets, time::Zone};
 
 pub(crate) use kernel::{Args, Evaluation, Kernel, Mode, exprs, kernel_call, volatile_call};
@@ -51,10 +51,6 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub(crate) fn conf(&self) -> &SessionConf {
-        self.resolver.conf
-    }
-
     pub(crate) fn evaluation(&self) -> Evaluation {
         Evaluation::of(self.resolver.conf)
     }
@@ -149,11 +145,6 @@ pub(crate) enum Output {
     Date,
     Timestamp,
     TimestampNtz,
-    /// `array<string>` without nulls inside.
-    Strings,
-    DayTimeInterval,
-    YearMonthInterval,
-    CalendarInterval,
     /// The (coerced) type of the first argument.
     First,
 }
@@ -171,10 +162,6 @@ impl Output {
             Output::Date => DataType::Date32,
             Output::Timestamp => types::timestamp(),
             Output::TimestampNtz => types::timestamp_ntz(),
-            Output::Strings => types::list_of(DataType::Utf8, false),
-            Output::DayTimeInterval => DataType::Duration(TimeUnit::Microsecond),
-            Output::YearMonthInterval => DataType::Interval(IntervalUnit::YearMonth),
-            Output::CalendarInterval => DataType::Interval(IntervalUnit::MonthDayNano),
             Output::First => args.first().map_or(DataType::Null, |arg| arg.data_type().clone()),
         }
     }

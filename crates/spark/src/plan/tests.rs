@@ -111,15 +111,11 @@ async fn check(case: &Value) -> Option<String> {
         return None;
     }
     if let Some(error) = case.get("error") {
-        if case.get("plan").is_none() {
-            return None;
-        }
+        case.get("plan")?;
         let Err(ours) = translated(case) else {
             return Some("Spark has an error here, we do not".to_string());
         };
-        if error["class"].as_str().is_none() {
-            return None;
-        }
+        error["class"].as_str()?;
         let expected: BTreeMap<String, String> = serde_json::from_value(error["parameters"].clone()).unwrap();
         let same = Some(ours.class()) == error["class"].as_str() && *ours.params() == expected;
         return (!same).then(|| format!("ours: {ours} {:?}\nSpark: {error}", ours.params()));
@@ -143,7 +139,7 @@ async fn check(case: &Value) -> Option<String> {
     if Some(translated.is_streaming) != case["streaming"].as_bool() {
         return Some("is_streaming differs".to_string());
     }
-    let Some(expected) = case.get("rows").and_then(Value::as_array) else { return None };
+    let expected = case.get("rows").and_then(Value::as_array)?;
     let expected: Vec<Row> =
         expected.iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect();
     let actual = match rows(translated).await {

@@ -196,16 +196,8 @@ fn from_float(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Result
         DataType::Float32 => Ok(Arc::new(doubles.unary::<_, Float32Type>(|v| v as f32))),
         t if is_integral(t) => {
             // Java narrows a double to byte and short by way of int.
-            let small = matches!(to, DataType::Int8 | DataType::Int16);
-            let wrapped = move |v: f64| {
-                if small {
-                    i64::from(v as i32)
-                } else if *to == DataType::Int32 {
-                    i64::from(v as i32)
-                } else {
-                    v as i64
-                }
-            };
+            let by_int = *to != DataType::Int64;
+            let wrapped = move |v: f64| if by_int { i64::from(v as i32) } else { v as i64 };
             let exact = |v: f64| {
                 let suffix = if single { "" } else { "D" };
                 let value = if v.is_nan() { i128::MAX } else { whole(v) };

@@ -137,12 +137,12 @@ fn null_safe_to_decimal(from: &DataType, p: u8, s: i8) -> bool {
 /// Conversions that cannot fail and that Arrow makes exactly as Spark does.
 pub(super) fn is_native(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
-    match (from, to) {
-        (T::Int8, T::Int16 | T::Int32 | T::Int64) => true,
-        (T::Int16, T::Int32 | T::Int64) => true,
-        (T::Int32, T::Int64) => true,
-        (T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32, T::Float64) => true,
-        (T::Int8 | T::Int16 | T::Int32 | T::Int64, T::Float32) => true,
-        _ => false,
-    }
+    matches!(
+        (from, to),
+        (T::Int8, T::Int16 | T::Int32 | T::Int64)
+            | (T::Int16, T::Int32 | T::Int64)
+            | (T::Int32, T::Int64)
+            | (T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32, T::Float64)
+            | (T::Int8 | T::Int16 | T::Int32 | T::Int64, T::Float32)
+    )
 }
