@@ -132,7 +132,7 @@ async fn a_closed_stream_cancels_nothing_and_interrupt_does() {
     interrupt.interrupt =
         Some(spark_connect_proto::interrupt_request::Interrupt::OperationTag("mine".to_string()));
     let interrupted = client.rpc.interrupt(interrupt.clone()).await.unwrap().into_inner().interrupted_ids;
-    assert_eq!(interrupted, [id.clone()]);
+    assert_eq!(interrupted, std::slice::from_ref(&id));
     assert!(client.rpc.interrupt(interrupt).await.unwrap().into_inner().interrupted_ids.is_empty());
     let request = reattach(&client, &id, Some(&first.response_id));
     let error = all(client.rpc.reattach_execute(request).await.unwrap().into_inner()).await.unwrap_err();

@@ -98,6 +98,18 @@ async fn check(scenario: &str, conf: &[(&str, &str)], build: Build) {
             (batch[0].as_i64().unwrap(), rows)
         })
         .collect();
+    if golden["progress"][0]["sources"].as_array().map(Vec::len)
+        != progress[0]["sources"].as_array().map(Vec::len)
+    {
+        // Classic Spark shares one source between both uses of a DataFrame; over Connect, as
+        // here, each use reads for itself. One may see a new file a batch before the other, so
+        // that batch numbers, logs and progress differ; what is emitted, and its order, do not.
+        let in_order = |batches: BTreeMap<i64, Vec<Value>>| -> Vec<Vec<Value>> {
+            batches.into_values().filter(|rows| !rows.is_empty()).collect()
+        };
+        assert_eq!(in_order(sink.published()), in_order(emitted), "{scenario}: rows");
+        return;
+    }
     assert_eq!(sink.published(), emitted, "{scenario}: rows");
     for log in ["offsets", "commits"] {
         let theirs = golden[log].as_object().unwrap();
@@ -110,13 +122,6 @@ async fn check(scenario: &str, conf: &[(&str, &str)], build: Build) {
                 assert_eq!(timeless(line), timeless(expected), "{scenario}: {log}/{number}");
             }
         }
-    }
-    if golden["progress"][0]["sources"].as_array().map(Vec::len)
-        != progress[0]["sources"].as_array().map(Vec::len)
-    {
-        // Classic Spark shares one source between both uses of a DataFrame; over Connect, as
-        // here, each use reads for itself, so progress lists it twice.
-        return;
     }
     let theirs: Vec<Value> = golden["progress"].as_array().unwrap().iter().map(comparable).collect();
     let ours: Vec<Value> = progress.iter().map(comparable).collect();
