@@ -395,4 +395,4 @@ def test_deep_plans(spark):
     for i in range(45):  # the client itself gives up on deeper expressions
         total = total + F.lit(i)
     assert spark.range(1).select(total).first()[0] == sum(range(45))
-    assert spark.sql(f"SELECT {' + '.join(map(str, range(100)))}").first()[0] == sum(range(100))
+    assert spark.sql(f"SELECT {' + '.join(map(str, range(400)))}").first()[0] == sum(range(400))

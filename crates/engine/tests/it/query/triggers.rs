@@ -40,8 +40,16 @@ async fn until(query: Option<&StreamingQuery>, what: &str, done: impl Fn() -> bo
     }
 }
 
-async fn until_message(query: &StreamingQuery, message: &str) {
-    until(Some(query), message, || query.status().message == message).await;
+/// Until the query waits for its next trigger and sleeps: what it says comes a moment before.
+async fn until_next_trigger(query: &StreamingQuery, clock: &FakeClock) {
+    let asleep = || query.status().message == "Waiting for next trigger" && clock.sleepers() == 1;
+    until(Some(query), "waiting for a trigger", asleep).await;
+}
+
+/// Until the query waits for data: one sleep ends with the idle report, one with the source's news.
+async fn until_idle(query: &StreamingQuery, clock: &FakeClock) {
+    let asleep = || query.status().message == "Waiting for data to arrive" && clock.sleepers() == 2;
+    until(Some(query), "waiting for data", asleep).await;
 }
 
 async fn until_batches(sink: &CollectSink, count: usize) {
@@ -55,7 +63,7 @@ async fn the_rate_source_follows_the_clock_and_keeps_its_start() {
     let manager = manager_with(LocalStorage::shared(), clock.clone());
     let plan = rate(&[("rowsPerSecond", "10"), ("rampUpTime", "3s")]);
     let running = manager.start(query(&scratch, plan.clone(), Arc::new(sink.clone()))).await.unwrap();
-    until_message(&running, "Waiting for data to arrive").await;
+    until_idle(&running, &clock).await;
     // Spark runs a first batch without rows.
     assert_eq!(sink.published()[&0], Vec::<serde_json::Value>::new());
     clock.advance(1004);
@@ -86,15 +94,15 @@ async fn processing_time_ticks_at_multiples_of_the_interval() {
     let mut spec = query(&scratch, rate(&[]), Arc::new(sink.clone()));
     spec.trigger = Trigger::ProcessingTime(20_000);
     let running = manager.start(spec).await.unwrap();
-    until_message(&running, "Waiting for next trigger").await;
+    until_next_trigger(&running, &clock).await;
     assert_eq!(sink.batches(), 1, "the first batch runs at once");
     let tick = START / 20_000 * 20_000 + 20_000;
     clock.advance(tick - START - 1);
-    until_message(&running, "Waiting for next trigger").await;
+    until_next_trigger(&running, &clock).await;
     assert_eq!(sink.batches(), 1);
     clock.advance(1);
     until_batches(&sink, 2).await;
-    until_message(&running, "Waiting for next trigger").await;
+    until_next_trigger(&running, &clock).await;
     let progress = running.last_progress().unwrap();
     assert_eq!(progress.timestamp.0, tick);
     assert_eq!(progress.num_input_rows(), (tick - START) / 1000);
@@ -111,7 +119,7 @@ async fn idleness_is_reported_after_ten_seconds() {
     scratch.feed(0, "2024-01-01T00:00:01.000Z,a,1\n");
     let running = manager.start(query(&scratch, plan, Arc::new(sink.clone()))).await.unwrap();
     running.process_all_available().await.unwrap();
-    until_message(&running, "Waiting for data to arrive").await;
+    until_idle(&running, &clock).await;
     clock.advance(10_000);
     let mut seen = Vec::new();
     while !matches!(seen.last(), Some(StreamingQueryEvent::Idle { .. })) {

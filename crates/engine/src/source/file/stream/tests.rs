@@ -124,7 +124,7 @@ async fn new_files_wake_the_query_at_once_and_half_written_ones_wait() {
         }
     };
     let taken = clock.monotonic() - started;
-    assert!(taken < Duration::from_millis(900), "waited for the listing of each second: {taken:?}");
+    assert!(taken < Duration::from_millis(500), "waited for the listing of each second: {taken:?}");
     assert_eq!(rows(&source, None, &offset).await.len(), 2);
 }
 
