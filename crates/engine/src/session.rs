@@ -65,6 +65,7 @@ pub fn session_state(target_partitions: usize, runtime: Arc<RuntimeEnv>) -> Sess
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(EnginePlanner))
+        .with_physical_optimizer_rule(Arc::new(operators::OrderPartitions))
         .build()
 }
 

@@ -1,13 +1,14 @@
 //! `Describe` and `Summary`: a row a statistic, all of them text.
 //!
-//! One aggregation computes every statistic of every column; the single row is then read
-//! once for each statistic.
+//! One aggregation computes every statistic of every column; its single row is then taken
+//! apart into a row for each.
 
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::datatypes::DataType,
-    logical_expr::{Expr, LogicalPlan, Union},
+    arrow::datatypes::{DataType, Field},
+    common::{Column, ScalarValue, UnnestOptions},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
@@ -68,35 +69,34 @@ impl Translator<'_> {
         }
         // Without columns there is still a row for each statistic.
         let one = if outputs.is_empty() { self.one_row() } else { aggregation.build(self, outputs)? };
-        let mut parts = Vec::with_capacity(statistics.len());
-        let mut shown: Vec<Attribute> = Vec::new();
+        let mut rows = Vec::with_capacity(statistics.len());
         for (i, statistic) in statistics.iter().enumerate() {
-            let mut label = self.literal(&one, statistic)?;
-            label.name = "summary".to_string();
-            label.field = Arc::new(label.field.as_ref().clone().with_nullable(true));
-            let mut items = vec![label];
-            for (j, column) in columns.iter().enumerate() {
-                let cell = one
-                    .columns
-                    .get(i * columns.len() + j)
-                    .ok_or_else(|| SparkError::internal("no statistic"))?;
-                items.push(TypedExpr { name: column.name().to_string(), ..cell.typed() });
-            }
-            if shown.is_empty() {
-                shown = items
-                    .iter()
-                    .map(|item| self.output(&TypedExpr { named: true, ..item.clone() }).1)
-                    .collect();
-            }
-            let exprs: Vec<Expr> =
-                items.iter().zip(&shown).map(|(item, a)| item.expr.clone().alias(&a.id)).collect();
-            let part = datafusion::logical_expr::Projection::try_new(exprs, Arc::clone(&one.plan))?;
-            parts.push(Arc::new(LogicalPlan::Projection(part)));
+            let cells = one
+                .columns
+                .get(i * columns.len()..(i + 1) * columns.len())
+                .ok_or_else(|| SparkError::internal("no statistic"))?;
+            let values = std::iter::once(text(statistic)).chain(cells.iter().map(Attribute::expr));
+            let fields = values.enumerate().flat_map(|(k, value)| [text(&cell_name(k)), value]);
+            rows.push(datafusion::functions::core::expr_fn::named_struct(fields.collect()));
         }
-        let plan = match parts.as_slice() {
-            [only] => only.as_ref().clone(),
-            _ => LogicalPlan::Union(Union::try_new_with_loose_types(parts)?),
-        };
+        // One row holds all: as a list of rows it is read once, and their order is that of the list.
+        let list_id = self.new_id();
+        let list = datafusion::functions_nested::expr_fn::make_array(rows).alias(&list_id);
+        let plan = Projection::try_new(vec![list], Arc::clone(&one.plan))?;
+        let plan = LogicalPlanBuilder::from(LogicalPlan::Projection(plan))
+            .unnest_columns_with_options(vec![Column::new_unqualified(&list_id)], UnnestOptions::new())?
+            .build()?;
+        let row = Expr::Column(Column::new_unqualified(&list_id));
+        let names = std::iter::once("summary").chain(columns.iter().map(Attribute::name));
+        let mut shown = Vec::with_capacity(columns.len() + 1);
+        let mut exprs = Vec::with_capacity(columns.len() + 1);
+        for (k, name) in names.enumerate() {
+            let column = self.attribute(Arc::new(Field::new(name, DataType::Utf8, true)));
+            let cell = datafusion::functions::core::expr_fn::get_field(row.clone(), cell_name(k));
+            exprs.push(cell.alias(&column.id));
+            shown.push(column);
+        }
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
         Ok(Frame::new(plan, shown, false))
     }
 
@@ -133,11 +133,15 @@ impl Translator<'_> {
         let field = item.field.as_ref().clone().with_nullable(true);
         Ok(TypedExpr { name: column.name().to_string(), field: Arc::new(field), ..item })
     }
+}
 
-    fn literal(&self, frame: &Frame, text: &str) -> Result<TypedExpr> {
-        let value = proto::expression::literal::LiteralType::String(text.to_string());
-        RelationScope::select(self, frame).resolve_one(&message::literal(value))
-    }
+fn text(value: &str) -> Expr {
+    Expr::Literal(ScalarValue::Utf8(Some(value.to_string())), None)
+}
+
+/// The columns' own names may repeat.
+fn cell_name(index: usize) -> String {
+    format!("c{index}")
 }
 
 fn described(column: &Attribute) -> bool {

@@ -17,7 +17,6 @@ use crate::{Result, SparkError};
 pub const REEXECUTABLE: &[&str] = &[
     "AggregateExec",
     "CollectMetricsExec",
-    "CoalescePartitionsExec",
     "CooperativeExec",
     "CrossJoinExec",
     "EmptyExec",
@@ -27,6 +26,7 @@ pub const REEXECUTABLE: &[&str] = &[
     "GlobalLimitExec",
     "HashJoinExec",
     "NestedLoopJoinExec",
+    "OrderedCoalesceExec",
     "PlaceholderRowExec",
     "ProjectionExec",
     "ScalarSubqueryExec",
