@@ -9,7 +9,9 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 
-use super::{CollectMetricsExec, StatefulAggregateExec, StatefulOperator, TimeWindowExec};
+use super::{
+    CollectMetricsExec, StatefulExec, StatefulOperator, TimeWindowExec, stateful_aggregate::AggregateNode,
+};
 use crate::plan::{CollectMetrics, StatefulAggregate, TimeWindow};
 
 /// The physical node for `node`, `None` when it is not one of ours.
@@ -39,13 +41,13 @@ pub fn plan_extension(
     }
     if let Some(aggregate) = node.as_any().downcast_ref::<StatefulAggregate>() {
         let (schema, input) = input()?;
-        return StatefulAggregateExec::plan(aggregate, schema, input, session).map(Some);
+        return AggregateNode::plan(aggregate, schema, input, session).map(Some);
     }
     Ok(None)
 }
 
 /// The stateful operators of a physical plan, root first.
 pub fn stateful_operators(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<dyn StatefulOperator>> {
-    let own = plan.downcast_ref::<StatefulAggregateExec>().map(StatefulAggregateExec::operator);
+    let own = plan.downcast_ref::<StatefulExec>().map(StatefulExec::operator);
     own.into_iter().chain(plan.children().into_iter().flat_map(stateful_operators)).collect()
 }

@@ -1,8 +1,11 @@
 //! What one execution of a query's plan needs to know about its batch.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use datafusion::execution::TaskContext;
@@ -23,14 +26,30 @@ pub struct BatchContext {
     pub timestamp: Millis,
     /// Output mode of the query.
     pub output_mode: OutputMode,
-    /// Rows older than this are late: the watermark of `offsets/N-1`, 0 before any.
-    pub late_watermark: Millis,
-    /// State up to this is final: the watermark of `offsets/N`, 0 before any.
-    pub eviction_watermark: Millis,
+    /// What the query's watermarks are for each stateful operator.
+    pub watermarks: Watermarks,
     /// By scan ordinal: the pieces to read, in order.
     pub inputs: Vec<BatchInput>,
     /// By watermark ordinal (order in the plan, left to right).
     pub event_times: Vec<EventTimeStats>,
+}
+
+/// The watermarks of a batch, by operator.
+#[derive(Debug, Clone, Default)]
+pub struct Watermarks {
+    /// For operators that `operators` does not name: the query's own.
+    pub query: OperatorWatermarks,
+    /// By operator id, where it differs.
+    pub operators: BTreeMap<usize, OperatorWatermarks>,
+}
+
+/// What is late and what is final at one operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OperatorWatermarks {
+    /// Rows at or below this are late: what the batch before knew, 0 before any.
+    pub late: Millis,
+    /// State at or below this is final: what this batch knows, 0 before any.
+    pub eviction: Millis,
 }
 
 /// What one scan reads in this batch, and how much it has read.
@@ -70,6 +89,11 @@ impl BatchContext {
         task.session_config().get_extension::<Self>().ok_or_else(|| {
             SparkError::internal("a streaming operator was executed outside a streaming query")
         })
+    }
+
+    /// The watermarks of one stateful operator.
+    pub fn watermarks(&self, operator_id: usize) -> OperatorWatermarks {
+        self.watermarks.operators.get(&operator_id).copied().unwrap_or(self.watermarks.query)
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use tracing::warn;
 
 use super::{
-    BatchContext, BatchId, BatchInput, EventTimeStats,
+    BatchContext, BatchId, BatchInput, EventTimeStats, OperatorWatermarks, Watermarks,
     execution::{Execution, Step},
     streaming_query::Run,
 };
@@ -195,8 +195,10 @@ impl Execution {
             batch_id: self.batch.id,
             timestamp: self.batch.timestamp,
             output_mode: self.output_mode,
-            late_watermark: self.batch.late_watermark,
-            eviction_watermark: self.batch.watermark,
+            watermarks: Watermarks {
+                query: OperatorWatermarks { late: self.batch.late_watermark, eviction: self.batch.watermark },
+                ..Watermarks::default()
+            },
             inputs,
             event_times: self
                 .template

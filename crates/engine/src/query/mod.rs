@@ -19,7 +19,9 @@ mod status;
 mod streaming_query;
 mod trigger;
 
-pub use batch_context::{BatchContext, BatchInput, EventTimeRange, EventTimeStats};
+pub use batch_context::{
+    BatchContext, BatchInput, EventTimeRange, EventTimeStats, OperatorWatermarks, Watermarks,
+};
 pub use batch_id::BatchId;
 pub use conf::QueryConf;
 pub use environment::QueryEnvironment;

@@ -45,6 +45,19 @@ impl OperatorMetadata {
         Self { operator_info, state_store_info: vec![store] }
     }
 
+    /// The same operator with these stores (name, number of prefix columns of the key).
+    #[must_use]
+    pub fn with_stores(mut self, stores: &[(&str, usize)]) -> Self {
+        let partitions = self.state_store_info.first().map_or(0, |s| s.num_partitions);
+        let store = |(name, prefix): &(&str, usize)| StateStoreInfo {
+            store_name: (*name).to_string(),
+            num_cols_prefix_key: *prefix,
+            num_partitions: partitions,
+        };
+        self.state_store_info = stores.iter().map(store).collect();
+        self
+    }
+
     /// Where the file stands under the operator's directory.
     pub fn path(dir: &Path) -> PathBuf {
         dir.join("_metadata").join("metadata")

@@ -1,8 +1,4 @@
 //! `StatefulAggregateExec`: evaluates keys and arguments, feeds the groups, emits.
-//!
-//! Reads its input's partitions one after the other, so that rows always arrive in the same
-//! order; gives one partition. The plan is executed again for every batch: nothing of a
-//! batch stays here.
 
 use std::{fmt, sync::Arc};
 
@@ -10,51 +6,43 @@ use datafusion::{
     arrow::{
         array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
         compute::cast,
-        datatypes::{DataType, TimestampMicrosecondType},
+        datatypes::{DataType, SchemaRef, TimestampMicrosecondType},
     },
     catalog::Session,
-    common::{DFSchema, Result, internal_datafusion_err, tree_node::TreeNodeRecursion},
-    execution::{SendableRecordBatchStream, TaskContext},
+    common::{DFSchema, Result, internal_datafusion_err},
     logical_expr::{Expr, UserDefinedLogicalNodeCore, expr::NullTreatment},
-    physical_expr::EquivalenceProperties,
-    physical_plan::{
-        ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr,
-        PlanProperties, ReplaceChildrenOptions,
-        execution_plan::{Boundedness, EmissionType},
-        stream::RecordBatchStreamAdapter,
-    },
+    physical_plan::{ExecutionPlan, PhysicalExpr},
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 
 use super::{
-    StatefulAggregateOperator,
-    batch::{Emission, Rows},
+    batch::{Counts, Emission, Frame, Rows},
     buffer_set::Arguments,
+    groups::Groups,
     spec::Spec,
 };
 use crate::{
     SparkError,
     operators::{
-        StatefulOperator,
         aggregate::{AggregateCall, SparkAggregate},
+        stateful::{
+            InputRows, StateKeeper, StateOperatorMetrics, StatefulExec, StatefulNode, StatefulOperator, once,
+        },
         time_window::window_column,
     },
     plan::StatefulAggregate,
     query::BatchContext,
-    state::StateLocation,
 };
 
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct StatefulAggregateExec {
-    input: Arc<dyn ExecutionPlan>,
+/// A stateful aggregate over planned expressions.
+#[derive(Debug)]
+pub(crate) struct AggregateNode {
     keys: Vec<Arc<dyn PhysicalExpr>>,
     time: Option<Arc<dyn PhysicalExpr>>,
     /// Place of the fused window in the output.
     window_position: Option<usize>,
     aggregates: Vec<Aggregate>,
-    operator: Arc<StatefulAggregateOperator>,
-    properties: Arc<PlanProperties>,
+    keeper: Arc<StateKeeper<Spec>>,
 }
 
 /// One aggregate call over physical expressions.
@@ -64,21 +52,19 @@ struct Aggregate {
     filter: Option<Arc<dyn PhysicalExpr>>,
 }
 
-impl StatefulAggregateExec {
+impl AggregateNode {
     /// Plans the logical node over its planned input.
     ///
     /// # Errors
     /// Expressions that cannot be planned, types that cannot be kept, aggregate functions
     /// that are not ours, and a session without a [`StateLocation`].
-    pub fn plan(
+    pub(crate) fn plan(
         node: &StatefulAggregate,
         schema: &DFSchema,
         input: Arc<dyn ExecutionPlan>,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let location = session.config().get_extension::<StateLocation>().ok_or_else(|| {
-            internal_datafusion_err!("a stateful aggregate was planned without a state location")
-        })?;
+        let location = StatefulExec::location(session)?;
         let physical = |expr: &Expr| session.create_physical_expr(expr.clone(), schema);
         let keys = node.keys().iter().map(|(e, _)| physical(e)).collect::<Result<Vec<_>>>()?;
         let key_types =
@@ -98,28 +84,11 @@ impl StatefulAggregateExec {
             event_time: node.event_time(),
             mode: node.output_mode(),
         };
-        let operator = StatefulAggregateOperator::new(spec, node.operator_id(), &location)?;
+        let keeper = Arc::new(StateKeeper::new(spec, node.operator_id(), &location)?);
+        let window_position = node.window().map(|w| w.position);
+        let planned = Self { keys, time, window_position, aggregates, keeper };
         let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(output),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Ok(Arc::new(Self {
-            input,
-            keys,
-            time,
-            window_position: node.window().map(|w| w.position),
-            aggregates,
-            operator: Arc::new(operator),
-            properties: Arc::new(properties),
-        }))
-    }
-
-    /// The operator whose state this node changes.
-    pub fn operator(&self) -> Arc<dyn StatefulOperator> {
-        Arc::clone(&self.operator) as Arc<dyn StatefulOperator>
+        Ok(Arc::new(StatefulExec::new(Arc::new(planned), vec![input], output)))
     }
 
     /// Evaluates every expression over a batch of input.
@@ -135,7 +104,7 @@ impl StatefulAggregateExec {
                     .clone(),
             ),
         };
-        let calls = &self.operator.spec().calls;
+        let calls = &self.keeper.definition().calls;
         let arguments = self.aggregates.iter().zip(calls).map(|(aggregate, call)| {
             let columns = aggregate.arguments.iter().map(column).collect::<Result<Vec<_>>>()?;
             let filter = match &aggregate.filter {
@@ -161,8 +130,7 @@ impl StatefulAggregateExec {
     }
 
     /// Lays emitted groups out as the node's output.
-    fn output(&self, emission: Emission) -> Result<RecordBatch> {
-        let schema = self.schema();
+    fn output(&self, emission: Emission, schema: SchemaRef) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = emission.keys;
         if let (Some(position), Some((starts, ends))) = (self.window_position, emission.windows) {
             let DataType::Struct(fields) = schema.field(position).data_type() else {
@@ -176,23 +144,45 @@ impl StatefulAggregateExec {
     }
 
     /// Runs a batch: all input, then the emission.
-    async fn run(
-        self,
-        inputs: Vec<SendableRecordBatchStream>,
+    async fn emit(
+        self: Arc<Self>,
+        inputs: Vec<InputRows>,
         context: Arc<BatchContext>,
+        schema: SchemaRef,
     ) -> Result<RecordBatch> {
-        let frame = self.operator.begin(&context)?;
+        let batch = context.batch_id;
+        let frame = self.keeper.definition().frame(batch, self.keeper.begin(&context)?);
         for mut input in inputs {
-            while let Some(batch) = input.next().await {
-                let batch = batch?;
-                if batch.num_rows() > 0 {
-                    self.operator.update(&self.rows(&batch)?, &frame)?;
-                }
+            while let Some(rows) = input.try_next().await? {
+                let rows = self.rows(&rows)?;
+                self.keeper.update(batch, |groups| groups.update(&rows, &frame))?;
             }
         }
-        let emission = self.operator.finish(&frame)?;
-        self.output(emission)
+        let emission =
+            self.keeper.finish(batch, frame.evict, |groups, metrics| finish(groups, &frame, metrics))?;
+        self.output(emission, schema)
     }
+}
+
+/// Ends a batch and fills in its metrics.
+fn finish(
+    groups: &mut Box<dyn Groups>,
+    frame: &Frame,
+    metrics: &mut StateOperatorMetrics,
+) -> crate::Result<Emission> {
+    let (emission, counts) = groups.finish(frame)?;
+    let Counts { total, updated, removed, dropped, offered, applied, late, null_time } = counts;
+    metrics.num_rows_total = total;
+    metrics.num_rows_updated = updated;
+    metrics.num_rows_removed = removed;
+    metrics.num_rows_dropped_by_watermark = dropped;
+    metrics.custom_metrics = vec![
+        ("rowWindowsOffered".to_string(), offered),
+        ("rowWindowsApplied".to_string(), applied),
+        ("rowWindowsLate".to_string(), late),
+        ("rowWindowsNullTime".to_string(), null_time),
+    ];
+    Ok(emission)
 }
 
 /// Plans one aggregate expression.
@@ -220,81 +210,37 @@ fn plan_call(
     Ok((call, Aggregate { arguments, filter }))
 }
 
-impl DisplayAs for StatefulAggregateExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spec = self.operator.spec();
+impl StatefulNode for AggregateNode {
+    fn name(&self) -> &'static str {
+        "StatefulAggregateExec"
+    }
+
+    fn operator(&self) -> Arc<dyn StatefulOperator> {
+        Arc::clone(&self.keeper) as Arc<dyn StatefulOperator>
+    }
+
+    fn expressions(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        let arguments = self.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
+        self.keys.iter().chain(&self.time).chain(arguments).collect()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spec = self.keeper.definition();
         let keys: Vec<_> = self.keys.iter().map(ToString::to_string).collect();
         let calls: Vec<_> = spec.calls.iter().map(AggregateCall::name).collect();
-        write!(f, "StatefulAggregateExec: keys=[{}]", keys.join(", "))?;
+        write!(f, "keys=[{}]", keys.join(", "))?;
         if let (Some(window), Some(time)) = (spec.window, &self.time) {
             write!(f, ", window=[{time}, {} us, {} us]", window.duration(), window.slide())?;
         }
         write!(f, ", aggregates=[{}], {}", calls.join(", "), spec.mode)
     }
-}
 
-impl ExecutionPlan for StatefulAggregateExec {
-    fn name(&self) -> &str {
-        "StatefulAggregateExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        let arguments = self.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
-        for expr in self.keys.iter().chain(&self.time).chain(arguments) {
-            if f(expr)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
+    fn run(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.pop().ok_or_else(|| internal_datafusion_err!("aggregate without input"))?;
-        Ok(Arc::new(Self { input, ..self.as_ref().clone() }))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        if partition != 0 {
-            return Err(internal_datafusion_err!("a stateful aggregate has one partition"));
-        }
-        let batch = BatchContext::of(&context)?;
-        let partitions = self.input.properties().partitioning.partition_count();
-        let inputs = (0..partitions)
-            .map(|i| self.input.execute(i, Arc::clone(&context)))
-            .collect::<Result<Vec<_>>>()?;
-        let rows_at_once = context.session_config().batch_size();
-        let emitted = futures::stream::once(self.clone().run(inputs, batch)).map_ok(move |all| {
-            let slices = (0..all.num_rows()).step_by(rows_at_once.max(1));
-            let slices: Vec<Result<RecordBatch>> =
-                slices.map(|from| Ok(all.slice(from, rows_at_once.min(all.num_rows() - from)))).collect();
-            futures::stream::iter(slices)
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), emitted.try_flatten())))
+        inputs: Vec<InputRows>,
+        batch: Arc<BatchContext>,
+        schema: SchemaRef,
+    ) -> InputRows {
+        once(self.emit(inputs, batch, schema))
     }
 }

@@ -17,7 +17,11 @@ use super::{
     spec::Spec,
 };
 use crate::{
-    Result, SparkError, operators::aggregate::Arrival, plan::EventTimeKey, sink::OutputMode, state::KeyTable,
+    Result, SparkError,
+    operators::{aggregate::Arrival, stateful::OperatorState},
+    plan::EventTimeKey,
+    sink::OutputMode,
+    state::KeyTable,
 };
 
 /// See the module.
@@ -133,14 +137,6 @@ impl KeyedGroups {
 }
 
 impl Groups for KeyedGroups {
-    fn begin(&mut self) {
-        self.epoch += 1;
-        self.dirty.clear();
-        self.late.clear();
-        self.counts = Counts::default();
-        self.arrived = 0;
-    }
-
     fn update(&mut self, rows: &Rows, frame: &Frame) -> Result<()> {
         let mut ids = std::mem::take(&mut self.ids);
         ids.clear();
@@ -220,20 +216,30 @@ impl Groups for KeyedGroups {
         counts.total = self.live;
         Ok((emission, counts))
     }
+}
 
-    fn changes(&self) -> Result<Vec<ArrayRef>> {
+impl OperatorState for KeyedGroups {
+    fn begin(&mut self) {
+        self.epoch += 1;
+        self.dirty.clear();
+        self.late.clear();
+        self.counts = Counts::default();
+        self.arrived = 0;
+    }
+
+    fn changes(&self, _store: usize) -> Result<Vec<ArrayRef>> {
         self.stored(self.dirty.iter().filter(|id| self.exists[**id as usize]).copied().collect())
     }
 
-    fn snapshot(&self) -> Result<Vec<ArrayRef>> {
+    fn snapshot(&self, _store: usize) -> Result<Vec<ArrayRef>> {
         self.stored(self.existing())
     }
 
-    fn stored_rows(&self) -> usize {
+    fn stored_rows(&self, _store: usize) -> usize {
         usize::try_from(self.live).unwrap_or(0)
     }
 
-    fn restore(&mut self, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> Result<()> {
         let width = self.keys.width();
         let rows = columns.first().map_or(0, |c| c.len());
         if columns.len() < width {
@@ -253,12 +259,10 @@ impl Groups for KeyedGroups {
         self.buffers.import(&ids, buffers)
     }
 
-    fn evict(&mut self, micros: i64) -> Result<()> {
+    fn evict(&mut self, _store: usize, micros: i64) -> Result<()> {
         self.remove_up_to(micros);
         Ok(())
     }
-
-    fn loaded(&mut self, _evicted: Option<i64>) {}
 
     fn memory(&self) -> usize {
         let index: usize = self.by_time.values().map(|ids| ids.capacity() * size_of::<u32>() + 48).sum();

@@ -1,7 +1,6 @@
 //! Aggregation over a stream: groups live on between batches.
 //!
-//! [`StatefulAggregateExec`] feeds rows to a [`StatefulAggregateOperator`], which owns the
-//! groups: `PaneGroups` for a fused window, `KeyedGroups` for everything else. Batches read
+//! [`AggregateNode`] feeds rows to the groups: `PaneGroups` for a fused window, `KeyedGroups` for everything else. Batches read
 //! two watermarks: what the batch before knew decides which rows are late, what this batch
 //! knows decides which groups are final.
 
@@ -10,11 +9,9 @@ mod buffer_set;
 mod exec;
 mod groups;
 mod keyed_groups;
-mod operator;
 mod pane_grid;
 mod pane_groups;
 mod sliding_pass;
 mod spec;
 
-pub use exec::StatefulAggregateExec;
-pub use operator::StatefulAggregateOperator;
+pub(super) use exec::AggregateNode;

@@ -27,7 +27,12 @@ use super::{
     sliding_pass::{SlidingPass, Stacks, Steps},
     spec::Spec,
 };
-use crate::{Result, SparkError, operators::aggregate::Arrival, sink::OutputMode, state::KeyTable};
+use crate::{
+    Result, SparkError,
+    operators::{aggregate::Arrival, stateful::OperatorState},
+    sink::OutputMode,
+    state::KeyTable,
+};
 
 const NO_PANE: (i64, u32) = (i64::MIN, 0);
 
@@ -289,14 +294,6 @@ impl PaneGroups {
 }
 
 impl Groups for PaneGroups {
-    fn begin(&mut self) {
-        self.epoch += 1;
-        self.dirty.clear();
-        self.late.clear();
-        self.counts = Counts::default();
-        self.arrived = 0;
-    }
-
     fn update(&mut self, rows: &Rows, frame: &Frame) -> Result<()> {
         let Some(time) = &rows.time else { return Err(SparkError::internal("window rows without a time")) };
         let mut ids = std::mem::take(&mut self.ids);
@@ -428,23 +425,33 @@ impl Groups for PaneGroups {
         counts.total = self.live;
         Ok((emission, counts))
     }
+}
 
-    fn changes(&self) -> Result<Vec<ArrayRef>> {
+impl OperatorState for PaneGroups {
+    fn begin(&mut self) {
+        self.epoch += 1;
+        self.dirty.clear();
+        self.late.clear();
+        self.counts = Counts::default();
+        self.arrived = 0;
+    }
+
+    fn changes(&self, _store: usize) -> Result<Vec<ArrayRef>> {
         let lowest = self.by_pane.keys().next().copied().unwrap_or(i64::MAX);
         self.stored(self.dirty.iter().filter(|(pane, _)| *pane >= lowest).copied().collect())
     }
 
-    fn snapshot(&self) -> Result<Vec<ArrayRef>> {
+    fn snapshot(&self, _store: usize) -> Result<Vec<ArrayRef>> {
         self.stored(
             self.by_pane.iter().flat_map(|(pane, keys)| keys.iter().map(|key| (*pane, *key))).collect(),
         )
     }
 
-    fn stored_rows(&self) -> usize {
+    fn stored_rows(&self, _store: usize) -> usize {
         self.by_pane.values().map(Vec::len).sum()
     }
 
-    fn restore(&mut self, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> Result<()> {
         let width = self.keys.width();
         let (Some((panes, rest)), true) = (columns.split_first(), columns.len() > width) else {
             return Err(SparkError::internal("state has too few columns"));
@@ -459,7 +466,7 @@ impl Groups for PaneGroups {
         self.buffers.import(&slots, &rest[width..])
     }
 
-    fn evict(&mut self, micros: i64) -> Result<()> {
+    fn evict(&mut self, _store: usize, micros: i64) -> Result<()> {
         self.drop_panes(self.grid.first_needed_after(self.grid.last_ended(micros)));
         Ok(())
     }

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::{
-    buffer_set::BufferSet, groups::Groups, keyed_groups::KeyedGroups, pane_grid::PaneGrid,
+    batch::Frame, buffer_set::BufferSet, groups::Groups, keyed_groups::KeyedGroups, pane_grid::PaneGrid,
     pane_groups::PaneGroups,
 };
 use crate::{
     Result,
-    operators::aggregate::AggregateCall,
+    operators::{
+        aggregate::AggregateCall,
+        stateful::{StateDefinition, StateStore},
+    },
     plan::EventTimeKey,
+    query::{BatchId, OperatorWatermarks},
     sink::OutputMode,
     state::{StateSchema, spark_type_name},
-    time::WindowSpec,
+    time::{Millis, WindowSpec},
 };
 
 /// The parts of a stateful aggregate that do not change from batch to batch.
@@ -29,16 +33,39 @@ pub(super) struct Spec {
     pub(super) mode: OutputMode,
 }
 
-impl Spec {
-    /// An empty store of groups.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED_FEATURE` for key or argument types that cannot be kept.
-    pub(super) fn groups(&self) -> Result<Box<dyn Groups>> {
+impl StateDefinition for Spec {
+    type State = Box<dyn Groups>;
+
+    fn name(&self) -> &'static str {
+        "stateStoreSave"
+    }
+
+    fn stores(&self) -> Result<Vec<StateStore>> {
+        Ok(vec![StateStore { directory: "", rows: self.stored_schema()?, schema: self.state_schema()? }])
+    }
+
+    fn create(&self) -> Result<Box<dyn Groups>> {
         Ok(match self.window {
             Some(window) => Box::new(PaneGroups::new(self, PaneGrid::new(window))?),
             None => Box::new(KeyedGroups::new(self)?),
         })
+    }
+
+    fn wants_batch(&self, previous: Millis, watermark: Millis) -> bool {
+        self.event_time.is_some() && self.mode != OutputMode::Complete && watermark > previous
+    }
+}
+
+impl Spec {
+    /// What the groups need to know of a batch.
+    pub(super) fn frame(&self, batch: BatchId, watermarks: OperatorWatermarks) -> Frame {
+        let watermarked = self.event_time.is_some() && self.mode != OutputMode::Complete;
+        Frame {
+            batch: batch.0,
+            mode: self.mode,
+            late: watermarked.then(|| watermarks.late.as_micros()),
+            evict: watermarked.then(|| watermarks.eviction.as_micros()),
+        }
     }
 
     /// Columns of the stored rows: the pane number if there is a window, keys, buffers.

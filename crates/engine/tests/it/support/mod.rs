@@ -4,4 +4,5 @@
 pub mod clock;
 pub mod collect_sink;
 pub mod failing_storage;
+pub mod state_run;
 pub mod stream;

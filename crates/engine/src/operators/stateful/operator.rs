@@ -28,8 +28,16 @@ pub trait StatefulOperator: fmt::Debug + Send + Sync {
     async fn commit(&self, batch: BatchId) -> Result<()>;
 
     /// Whether a batch without data would emit or evict something under `watermark`
-    /// (Spark's `shouldRunAnotherBatch`).
+    /// (Spark's `shouldRunAnotherBatch`). Both are the operator's own eviction watermarks:
+    /// that of the last batch executed, and that of the batch to be.
     fn wants_batch(&self, previous: Millis, watermark: Millis) -> bool;
+
+    /// Number of the operator in its query: `state/<operator_id>`.
+    fn operator_id(&self) -> usize;
+
+    /// How old rows that leave the operator can be when its input is at `input` (Spark's
+    /// `produceOutputWatermark`): the watermark of what is above. `None`: it says nothing.
+    fn output_watermark(&self, input: Millis) -> Option<Millis>;
 
     /// Figures of the batch just executed, for the progress JSON.
     fn metrics(&self) -> StateOperatorMetrics;

@@ -1,0 +1,16 @@
+//! What operators that keep state between batches have in common.
+//!
+//! An operator writes three things: its state in memory ([`OperatorState`]), what that
+//! state consists of ([`StateDefinition`]), and what it does with the rows of a batch
+//! ([`StatefulNode`]). [`StateKeeper`] then is the state's life over a run (loading, order of
+//! steps, files, metrics), and [`StatefulExec`] the node in the physical plan.
+
+mod exec;
+mod keeper;
+mod operator;
+mod state;
+
+pub use exec::{InputRows, StatefulExec, StatefulNode, once};
+pub use keeper::StateKeeper;
+pub use operator::{StateOperatorMetrics, StatefulOperator};
+pub use state::{OperatorState, StateDefinition, StateStore};
