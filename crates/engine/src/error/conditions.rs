@@ -289,6 +289,7 @@ conditions! {
     "PATH_ALREADY_EXISTS" "42K04" Analysis "Path <outputPath> already exists. Set mode as \"overwrite\" to overwrite the existing path.";
     "PATH_NOT_FOUND" "42K03" Analysis "Path does not exist: <path>.";
     "REMAINDER_BY_ZERO" "22012" Arithmetic "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead. If necessary set <config> to \"false\" to bypass this error.";
+    "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE" "42000" Analysis "The watermark clause requires an explicit name if expression is specified, but got <sqlExpr>.";
     "SQL_CONF_NOT_FOUND" "42K0I" NoSuchElement "The SQL config <sqlConf> cannot be found. Please verify that the config exists.";
     "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided key schema does not match existing state key schema.\nPlease check number and type of fields.\nExisting key_schema=<storedKeySchema> and new key_schema=<newKeySchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
     "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided value schema does not match existing state value schema.\nPlease check number and type of fields.\nExisting value_schema=<storedValueSchema> and new value_schema=<newValueSchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
@@ -329,16 +330,21 @@ conditions! {
     "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" "42601" Analysis "Window function <funcName> requires an OVER clause.";
     "WRITE_STREAM_NOT_ALLOWED" "42601" Analysis "`writeStream` can be called only on streaming Dataset/DataFrame.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
+    "_LEGACY_ERROR_TEMP_1008" "42000" Analysis "<quoted> is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.";
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
+    "_LEGACY_ERROR_TEMP_1040" "42000" Analysis "Gap duration expression used in session window must be CalendarIntervalType, but got <dt>.";
     "_LEGACY_ERROR_TEMP_1155" "42000" Analysis "Partition column `<col>` not found in schema <schemaCatalog>.";
     "_LEGACY_ERROR_TEMP_1194" "XXKD0" Analysis "queryName must be specified for memory sink.";
     "_LEGACY_ERROR_TEMP_1196" "42000" Analysis "<columnType> column <columnName> not found in existing columns (<validColumnNames>).";
+    "_LEGACY_ERROR_TEMP_1207" "42000" Analysis "The duration and time inputs to window must be an integer, long or string literal.";
     "_LEGACY_ERROR_TEMP_1290" "42000" Analysis "Text data source supports only a single column, and you have <schemaSize> columns.";
     "_LEGACY_ERROR_TEMP_1298" "XXKST" Analysis "checkpointLocation must be specified either through option(\"checkpointLocation\", ...) or SparkSession.conf.set(\"spark.sql.streaming.checkpointLocation\", ...).";
     "_LEGACY_ERROR_TEMP_1299" "XXKST" Analysis "This query does not support recovering from checkpoint location. Delete <location> to start over.";
     "_LEGACY_ERROR_TEMP_2048" "42000" IllegalArgument "Schema must be specified when creating a streaming source DataFrame. If some files already exist in the directory, then depending on the file format you may be able to create a static DataFrame on that directory with 'spark.read.load(directory)' and infer schema from it.";
     "_LEGACY_ERROR_TEMP_2049" "XXKD0" Unsupported "Data source <className> does not support streamed <operator>.";
+    "_LEGACY_ERROR_TEMP_3101" "42000" Analysis "The input is not a correct window column: <windowTime>";
     "_LEGACY_ERROR_TEMP_3102" "XXKST" Analysis "<msg>";
+    "_LEGACY_ERROR_TEMP_3231" "22006" IllegalArgument "Intervals greater than a month is not supported (<interval>).";
     "_LEGACY_ERROR_TEMP_3241" "22023" IllegalArgument "<msg>";
     "_LEGACY_ERROR_TEMP_REQUIREMENT" "42000" IllegalArgument "requirement failed: <message>";
 }

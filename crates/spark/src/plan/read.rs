@@ -79,10 +79,8 @@ impl<'a> Translator<'a> {
             Some(found) => {
                 let frame = self.resolved_table(found)?;
                 if table.is_streaming && !frame.is_streaming {
-                    return Err(SparkError::unsupported(format!(
-                        "reading the batch table {} as a stream",
-                        quote_parts(&table.name)
-                    )));
+                    let name = table.name.join(".");
+                    return Err(SparkError::new("_LEGACY_ERROR_TEMP_1008").with("quoted", name));
                 }
                 Ok(frame.qualified(&qualifier))
             }

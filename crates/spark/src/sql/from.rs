@@ -1,8 +1,8 @@
 //! `FROM`: tables, joins, subqueries, table functions and lateral views.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, LateralView, TableAlias,
-    TableFactor, TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
+    LateralView, TableAlias, TableFactor, TableSampleKind, TableWithJoins,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
@@ -15,8 +15,10 @@ use spark_connect_proto::{
 
 use super::{
     expression::object_name,
+    lexical,
     message::{self, extension, relation},
     query::{Converter, to_df},
+    statement::parse_expression,
 };
 use crate::types::quote_identifier;
 
@@ -78,10 +80,10 @@ impl Converter<'_> {
 
     fn factor(&mut self, factor: &TableFactor) -> Result<proto::Relation> {
         match factor {
-            TableFactor::Table { name, alias, args: None, version: None, sample: None, .. } => {
+            TableFactor::Table { name, alias, args: None, version: None, sample, .. } => {
                 let name = object_name(name)?;
                 let table = self.table(name);
-                Ok(aliased(table, alias.as_ref()))
+                self.watermarked(aliased(table, alias.as_ref()), sample.as_ref(), factor)
             }
             TableFactor::Table { name, alias, args: Some(args), .. } => {
                 let table = self.table_function(&object_name(name)?, &args.args)?;
@@ -91,9 +93,9 @@ impl Converter<'_> {
                 let table = self.table_function(&object_name(name)?, args)?;
                 Ok(aliased(table, alias.as_ref()))
             }
-            TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
+            TableFactor::Derived { lateral: false, subquery, alias, sample } => {
                 let query = self.query(subquery)?;
-                Ok(aliased(query, alias.as_ref()))
+                self.watermarked(aliased(query, alias.as_ref()), sample.as_ref(), factor)
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let joined = self.joined(table_with_joins)?;
@@ -103,9 +105,86 @@ impl Converter<'_> {
         }
     }
 
-    /// A table, view or common table expression by name.
-    pub(super) fn table(&self, name: Vec<String>) -> proto::Relation {
+    /// `input` with the watermark that stands in the place of its sample.
+    fn watermarked(
+        &mut self,
+        input: proto::Relation,
+        sample: Option<&TableSampleKind>,
+        factor: &TableFactor,
+    ) -> Result<proto::Relation> {
+        let Some(sample) = sample else { return Ok(input) };
+        let unsupported = || SparkError::unsupported(format!("the SQL table {factor}"));
+        let (TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample)) = sample;
+        let Some(Expr::Function(call)) = sample.quantity.as_ref().map(|quantity| &quantity.value) else {
+            return Err(unsupported());
+        };
+        let FunctionArguments::List(list) = &call.args else { return Err(unsupported()) };
+        let (
+            true,
+            [
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(time)),
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(delay)),
+            ],
+        ) = (call.name.to_string() == lexical::WATERMARK, list.args.as_slice())
+        else {
+            return Err(unsupported());
+        };
+        let time = match self.expr(time)?.expr_type {
+            Some(ExprType::Literal(proto::expression::Literal {
+                literal_type: Some(LiteralType::String(text)),
+                ..
+            })) => parse_expression(&text)?,
+            _ => return Err(unsupported()),
+        };
+        let delay_threshold = self.delay(delay)?;
+        let (input, event_time) = match time.expr_type {
+            Some(ExprType::UnresolvedAttribute(attribute)) => (input, attribute.unparsed_identifier),
+            Some(ExprType::Alias(alias)) => {
+                let name = alias.name.first().map(|name| quote_identifier(name)).unwrap_or_default();
+                // The named expression comes first, before all columns.
+                let star = message::expression(ExprType::UnresolvedStar(Default::default()));
+                let time = message::expression(ExprType::Alias(alias));
+                let project = proto::Project { input: Some(Box::new(input)), expressions: vec![time, star] };
+                (relation(RelType::Project(Box::new(project))), name)
+            }
+            _ => {
+                let text = list.args.first().map(ToString::to_string).unwrap_or_default();
+                return Err(SparkError::new("REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE")
+                    .with("sqlExpr", text.trim_matches('\'').to_string()));
+            }
+        };
+        Ok(relation(RelType::WithWatermark(Box::new(proto::WithWatermark {
+            input: Some(Box::new(input)),
+            event_time,
+            delay_threshold,
+        }))))
+    }
+
+    /// An interval as the text that `withWatermark` takes.
+    fn delay(&mut self, interval: &Expr) -> Result<String> {
+        let value = match self.expr(interval)?.expr_type {
+            Some(ExprType::Literal(literal)) => literal.literal_type,
+            _ => None,
+        };
+        Ok(match value {
+            Some(LiteralType::DayTimeInterval(micros)) => format!("{micros} microseconds"),
+            Some(LiteralType::YearMonthInterval(months)) => format!("{months} months"),
+            Some(LiteralType::CalendarInterval(i)) => {
+                format!("{} months {} days {} microseconds", i.months, i.days, i.microseconds)
+            }
+            _ => return Err(SparkError::unsupported(format!("the watermark delay {interval}"))),
+        })
+    }
+
+    /// A table, view or common table expression by name; one read as a stream has
+    /// [`lexical::STREAM`] before its name.
+    pub(super) fn table(&self, mut name: Vec<String>) -> proto::Relation {
+        let is_streaming = name.len() > 1 && name.first().is_some_and(|first| first == lexical::STREAM);
+        if is_streaming {
+            name.remove(0);
+        }
         if let [one] = name.as_slice()
+            && !is_streaming
             && let Some((found, definition)) =
                 self.ctes.iter().rev().find(|(cte, _)| cte.eq_ignore_ascii_case(one))
         {
@@ -114,7 +193,7 @@ impl Converter<'_> {
         let unparsed_identifier =
             name.iter().map(|part| quote_identifier(part)).collect::<Vec<_>>().join(".");
         relation(RelType::Read(proto::Read {
-            is_streaming: false,
+            is_streaming,
             read_type: Some(read::ReadType::NamedTable(read::NamedTable {
                 unparsed_identifier,
                 options: Default::default(),
@@ -125,14 +204,6 @@ impl Converter<'_> {
     fn table_function(&mut self, name: &[String], arguments: &[FunctionArg]) -> Result<proto::Relation> {
         match name {
             [one] if one.eq_ignore_ascii_case("range") => self.range(arguments),
-            [one] if one.eq_ignore_ascii_case("stream") => match arguments {
-                [
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(
-                        Expr::Identifier(_) | Expr::CompoundIdentifier(_),
-                    )),
-                ] => Err(SparkError::unsupported("STREAM(table)")),
-                _ => Err(SparkError::unsupported("STREAM")),
-            },
             _ => Err(SparkError::unsupported(format!("the table function `{}`", name.join(".")))),
         }
     }
