@@ -65,6 +65,16 @@ def windowed(*window, keys=("k",), delay="10 seconds"):
     return frame
 
 
+def in_sql(text, watermark=True):
+    """A query over a temporary view of the stream."""
+
+    def frame(raw):
+        (watermarked(raw) if watermark else timed(raw)).createOrReplaceTempView("streaming_rows")
+        return raw.sparkSession.sql(text.replace("{rows}", "streaming_rows"))
+
+    return frame
+
+
 def every_aggregate(raw):
     return raw.groupBy("k").agg(
         F.count("*"), F.count("v"), F.sum("v"), F.avg("v"), F.min("v"), F.max("v"), F.sum("d"), F.avg("d"), F.min("d"), F.max("d"),
@@ -138,6 +148,103 @@ SCENARIOS |= {
         windowed("10 seconds"), "append", sink="json", trigger={"availableNow": True}, together=True,
         options={"maxFilesPerTrigger": "2"},
     ),
+}  # fmt: skip
+
+# Sessions: seconds, key, value (the gap where a scenario has one for each row), double.
+SESSIONS = [
+    ["1,a,5,0.5", "4,a,3,1.5", "10,b,20,2.5", "12,a,2,3.5", ",a,1,4.5"],  # one has no time
+    ["9,a,4,5.5", "20,b,1,6.5", "21,b,3,7.5", "40,c,5,8.5"],  # joins two sessions of a; b grows twice
+    ["26,a,5,9.5", "14,b,0,10.5", "30,b,-1,11.5", "60,a,,12.5", "33,a,5,13.5"],  # some gaps are no gaps
+    ["2,a,5,14.5", "29,a,30,15.5", "31,b,9,16.5", "46,c,5,-0.0", "41,c,2,NaN"],  # some late, some reach over
+    ["70,,5,17.5", "70,,1,18.5", "71,,5,19.5", "58,c,1,20.5"],  # no key; equal times
+    ["200,a,5,21.5"],
+    ["199,b,3,22.5", "190,c,1,23.5", "150,a,1,24.5"],
+]
+
+
+def sessions(gap="5 seconds", keys=("k",), delay="10 seconds", aggregates=None):
+    def frame(raw):
+        rows = watermarked(raw, delay) if delay else timed(raw)
+        each = gap() if callable(gap) else gap
+        calls = aggregates() if aggregates else [F.count("*").alias("n"), F.sum("v").alias("v"), F.sum("d").alias("d")]
+        return rows.groupBy(F.session_window("ts", each), *keys).agg(*calls)
+
+    return frame
+
+
+def gap_by_key():
+    return F.when(F.col("k") == "a", "5 seconds").when(F.col("k") == "b", "20 seconds").otherwise("1 second")
+
+
+def gap_by_row():
+    return F.expr("make_interval(0, 0, 0, 0, 0, 0, v)")
+
+
+def counted():
+    return [F.count("*").alias("n"), F.sum("d").alias("d")]
+
+
+def in_order():
+    return [
+        F.first("v"), F.last("v"), F.collect_list("v"), F.collect_list("d"), F.sort_array(F.collect_set("v")), F.min("v"), F.max("d"),
+        F.avg("d"), F.stddev("v"), F.approx_count_distinct("v"), F.max_by("v", "k"), F.min_by("d", "k"),
+        F.first("v", ignorenulls=True).alias("first_some"), F.last("v", ignorenulls=True).alias("last_some"),
+        F.sum(F.expr("cast(v as decimal(10,2))")).alias("sum_decimal"), F.bool_or(F.expr("v > 2")),
+    ]  # fmt: skip
+
+
+_LOCAL_MERGE = {"spark.sql.streaming.sessionWindow.merge.sessions.in.local.partition": "true"}
+for _mode in ("append", "complete"):
+    SCENARIOS |= {
+        f"session_{_mode}": Scenario(sessions(), _mode, steps=SESSIONS),
+        f"session_gap_by_key_{_mode}": Scenario(sessions(gap_by_key), _mode, steps=SESSIONS),
+        f"session_gap_by_row_{_mode}": Scenario(sessions(gap_by_row), _mode, steps=SESSIONS),
+        f"session_two_keys_{_mode}": Scenario(sessions("10 seconds", keys=("k", "v"), aggregates=counted), _mode, steps=SESSIONS),
+        f"session_ordered_{_mode}": Scenario(sessions("10 seconds", aggregates=in_order), _mode, steps=SESSIONS),
+        f"session_local_merge_{_mode}": Scenario(sessions(), _mode, steps=SESSIONS, conf=_LOCAL_MERGE),
+        f"session_no_delay_{_mode}": Scenario(sessions(delay="0 seconds"), _mode, steps=SESSIONS),
+    }
+SCENARIOS |= {
+    "session_no_watermark_complete": Scenario(sessions(delay=None), "complete", steps=SESSIONS),
+    "session_filter_append": Scenario(
+        lambda raw: sessions()(raw).filter("n > 1").selectExpr("session_window.start s", "session_window.end", "k", "n"),
+        "append",
+        steps=SESSIONS,
+    ),
+    "session_no_data_batches_off_append": Scenario(
+        sessions(), "append", steps=SESSIONS, conf={"spark.sql.streaming.noDataMicroBatches.enabled": "false"}
+    ),
+    "session_restart_append": Scenario(sessions(gap_by_key), "append", steps=SESSIONS, sink="json", restarts=(1, 2, 4, 6)),
+    "session_restart_complete": Scenario(sessions(), "complete", steps=SESSIONS, restarts=(1, 3, 5)),
+    "session_sql_append": Scenario(
+        in_sql("SELECT session_window.start, session_window.end, k, count(*) n, sum(v) v FROM {rows} GROUP BY session_window(ts, '5 seconds'), k"),
+        "append",
+        steps=SESSIONS,
+    ),
+    "window_sql_append": Scenario(
+        in_sql("SELECT window, k, count(*) n, sum(v) v FROM {rows} WHERE v < 12 GROUP BY window(ts, '20 seconds', '5 seconds'), k"), "append"
+    ),
+    "window_sql_update": Scenario(
+        in_sql("SELECT window.end e, k, count(*) n FROM {rows} GROUP BY window(ts, '10 seconds'), k HAVING count(*) > 1"), "update"
+    ),
+    "window_weeks_update": Scenario(windowed("2 weeks", "1 week", "4 days"), "update", steps=STEPS[:3]),
+    "window_days_update": Scenario(windowed("1 day", keys=()), "update", steps=STEPS[:3]),
+    "watermark_clause_append": Scenario(
+        in_sql(
+            "SELECT window.start, k, sum(v) v FROM {rows} WATERMARK ts DELAY OF INTERVAL 10 SECONDS GROUP BY window(ts, '10 seconds'), k",
+            watermark=False,
+        ),
+        "append",
+    ),
+    "watermark_clause_expression_append": Scenario(
+        in_sql(
+            "SELECT window.start, k, sum(v) v FROM {rows} WATERMARK timestamp_micros(cast(s * 1000000 as bigint)) AS t DELAY OF INTERVAL 5 SECONDS"
+            " AS r GROUP BY window(t, '10 seconds'), k",
+            watermark=False,
+        ),
+        "append",
+    ),
+    "stream_keyword_update": Scenario(in_sql("SELECT k, count(*) n FROM STREAM({rows}) GROUP BY k"), "update"),
 }  # fmt: skip
 
 
@@ -219,14 +326,22 @@ def _batch(progress: dict, checkpoint: pathlib.Path) -> dict:
     commit = (checkpoint / "commits" / str(number)).read_text().splitlines()
     return {
         "batchId": number,
-        "eventTime": progress["eventTime"],
-        "sources": [{key: s[key] for key in ("startOffset", "endOffset", "numInputRows")} for s in progress["sources"]],
+        "eventTime": progress.get("eventTime") or {},
+        "sources": [
+            {"startOffset": _text(s["startOffset"]), "endOffset": _text(s["endOffset"]), "numInputRows": s["numInputRows"]}
+            for s in progress["sources"]
+        ],
         "state": [{key: s[key] for key in ("operatorName", *counts)} for s in progress["stateOperators"]],
         "numOutputRows": progress["sink"].get("numOutputRows"),
         "batchWatermarkMs": json.loads(offsets[1])["batchWatermarkMs"],
         "offsets": offsets[2:],
         "nextBatchWatermarkMs": json.loads(commit[1])["nextBatchWatermarkMs"],
     }
+
+
+def _text(offset):
+    """An offset as text: Spark's Connect sends text, a session in the JVM the object itself."""
+    return offset if offset is None or isinstance(offset, str) else json.dumps(offset, separators=(",", ":"))
 
 
 def plain(value):

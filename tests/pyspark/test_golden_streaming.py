@@ -19,7 +19,7 @@ RECORDINGS = GOLDEN / "streaming"
 REFUSED = {"distinct_append": "dropDuplicates", "distinct_no_watermark_append": "dropDuplicates"}
 
 # Spark counts input rows after filters (`v IS NOT NULL`) that it pushed into its CSV reader; ours counts what was read.
-COUNTED_BEFORE_FILTERS = {"no_watermark_update", "no_watermark_complete", "stateless_append"}
+COUNTED_BEFORE_FILTERS = {"no_watermark_update", "no_watermark_complete", "stateless_append", "session_no_watermark_complete"}
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ use datafusion::{
 };
 
 use super::{
-    CollectMetricsExec, StatefulExec, StatefulOperator, TimeWindowExec, stateful_aggregate::AggregateNode,
+    CollectMetricsExec, SessionWindowExec, StatefulExec, StatefulOperator, TimeWindowExec,
+    UpdatingSessionsExec, stateful_aggregate::AggregateNode,
 };
-use crate::plan::{CollectMetrics, StatefulAggregate, TimeWindow};
+use crate::plan::{CollectMetrics, SessionWindow, StatefulAggregate, TimeWindow, UpdatingSessions};
 
 /// The physical node for `node`, `None` when it is not one of ours.
 ///
@@ -34,6 +35,14 @@ pub fn plan_extension(
     if let Some(window) = node.as_any().downcast_ref::<TimeWindow>() {
         let (schema, input) = input()?;
         return TimeWindowExec::plan(window, schema, input, session).map(Some);
+    }
+    if let Some(window) = node.as_any().downcast_ref::<SessionWindow>() {
+        let (schema, input) = input()?;
+        return SessionWindowExec::plan(window, schema, input, session).map(Some);
+    }
+    if let Some(sessions) = node.as_any().downcast_ref::<UpdatingSessions>() {
+        let (schema, input) = input()?;
+        return UpdatingSessionsExec::plan(sessions, schema, input, session).map(Some);
     }
     if let Some(observe) = node.as_any().downcast_ref::<CollectMetrics>() {
         let (schema, input) = input()?;

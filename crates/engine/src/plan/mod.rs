@@ -8,15 +8,19 @@
 
 mod batch_timestamp;
 mod collect_metrics;
+mod session_window;
 mod stateful_aggregate;
 mod stream_scan;
 mod time_window;
+mod updating_sessions;
 mod watermark;
 mod window_fusion;
 
 pub use batch_timestamp::{BatchTimestampCell, batch_timestamp, bind_literal};
 pub use collect_metrics::{CollectMetrics, Observed, observations};
-pub use stateful_aggregate::{EventTimeKey, StatefulAggregate, WindowKey};
+pub use session_window::{SESSION_WINDOW_KEY, SessionWindow, is_session_window};
+pub use stateful_aggregate::{EventTimeKey, SessionKey, StatefulAggregate, WindowKey};
 pub use stream_scan::StreamScan;
 pub use time_window::TimeWindow;
+pub use updating_sessions::UpdatingSessions;
 pub use watermark::{EventTimeWatermark, WATERMARK_DELAY_KEY, watermark_delay};

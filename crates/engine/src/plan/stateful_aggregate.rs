@@ -9,7 +9,7 @@ use datafusion::{
 };
 
 use super::{
-    watermark_delay,
+    is_session_window, watermark_delay,
     window_fusion::{self, Fused},
 };
 use crate::{SparkError, sink::OutputMode, time::WindowSpec};
@@ -25,6 +25,7 @@ pub struct StatefulAggregate {
     input: Arc<LogicalPlan>,
     keys: Vec<(Expr, String)>,
     window: Option<WindowKey>,
+    session: Option<SessionKey>,
     aggregates: Vec<(Expr, String)>,
     operator_id: usize,
     output_mode: OutputMode,
@@ -43,12 +44,24 @@ pub struct WindowKey {
     pub position: usize,
 }
 
+/// A session window among the keys: sessions of the other keys merge.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// The struct `{start, end}` of each row's own session.
+    pub session: Expr,
+    /// Place of the session among all keys of the output.
+    pub position: usize,
+    /// Whether rows of a batch merge before late ones are dropped
+    /// (`spark.sql.streaming.sessionWindow.merge.sessions.in.local.partition`).
+    pub local_merge: bool,
+}
+
 /// Which key the watermark compares with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventTimeKey {
-    /// The end of the fused window.
+    /// The end of the fused window or of the session.
     Window,
-    /// The timestamp in this key (place among the keys without the fused window).
+    /// The timestamp in this key (place among the keys without the fused window or session).
     Column(usize),
     /// The `end` of the window struct in this key (place as above).
     WindowColumn(usize),
@@ -77,6 +90,7 @@ impl StatefulAggregate {
         aggregate: &Aggregate,
         operator_id: usize,
         output_mode: OutputMode,
+        local_merge: bool,
     ) -> Result<LogicalPlan> {
         if aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
             return Err(SparkError::unsupported("ROLLUP, CUBE or GROUPING SETS over a stream").into());
@@ -91,7 +105,12 @@ impl StatefulAggregate {
 
         let mut input = Arc::clone(&aggregate.input);
         let mut window = None;
-        for position in 0..groups {
+        let mut session = None;
+        if let Some(position) = (0..groups).find(|i| is_session_window(schema.field(*i))) {
+            let (expr, _) = keys.remove(position);
+            session = Some(SessionKey { session: expr, position, local_merge });
+        }
+        for position in (0..groups).filter(|_| session.is_none()) {
             let Expr::Column(column) = keys[position].0.clone().unalias_nested().data else { continue };
             let others = keys.iter().enumerate().filter(|(i, _)| *i != position).map(|(_, (e, _))| e);
             if others.chain(aggregates.iter().map(|(e, _)| e)).any(|e| refers_to(e, &column)) {
@@ -113,10 +132,11 @@ impl StatefulAggregate {
                 SparkError::unsupported("grouping a stream by more than one event-time column").into()
             );
         }
-        let event_time = event_times.first().copied().map(|i| match &window {
-            Some(w) if w.position == i => EventTimeKey::Window,
-            fused => {
-                let key = if fused.as_ref().is_some_and(|w| w.position < i) { i - 1 } else { i };
+        let taken = window.as_ref().map(|w| w.position).or(session.as_ref().map(|s| s.position));
+        let event_time = event_times.first().copied().map(|i| match taken {
+            Some(position) if position == i => EventTimeKey::Window,
+            taken => {
+                let key = if taken.is_some_and(|position| position < i) { i - 1 } else { i };
                 match schema.field(i).data_type() {
                     DataType::Struct(_) => EventTimeKey::WindowColumn(key),
                     _ => EventTimeKey::Column(key),
@@ -124,7 +144,8 @@ impl StatefulAggregate {
             }
         });
         let schema = Arc::clone(schema);
-        let node = Self { input, keys, window, aggregates, operator_id, output_mode, event_time, schema };
+        let node =
+            Self { input, keys, window, session, aggregates, operator_id, output_mode, event_time, schema };
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
     }
 
@@ -133,7 +154,12 @@ impl StatefulAggregate {
         &self.input
     }
 
-    /// Grouping expressions without the fused window, with their output names.
+    /// The session window among the keys.
+    pub fn session(&self) -> Option<&SessionKey> {
+        self.session.as_ref()
+    }
+
+    /// Grouping expressions without the fused window or the session, with their output names.
     pub fn keys(&self) -> &[(Expr, String)] {
         &self.keys
     }
@@ -182,9 +208,9 @@ impl UserDefinedLogicalNodeCore for StatefulAggregate {
         &self.schema
     }
 
-    /// The window's time if there is one, the keys, the aggregates.
+    /// The window's time or the session if there is one, the keys, the aggregates.
     fn expressions(&self) -> Vec<Expr> {
-        let time = self.window.iter().map(|w| &w.time);
+        let time = self.window.iter().map(|w| &w.time).chain(self.session.iter().map(|s| &s.session));
         let named = self.keys.iter().chain(&self.aggregates).map(|(e, _)| e);
         time.chain(named).cloned().collect()
     }
@@ -198,6 +224,9 @@ impl UserDefinedLogicalNodeCore for StatefulAggregate {
             let (duration, slide, start) = (spec.duration(), spec.slide(), spec.start_time());
             write!(f, ", window({time}, {duration} us, {slide} us, {start} us)")?;
         }
+        if let Some(SessionKey { session, .. }) = &self.session {
+            write!(f, ", session={session}")?;
+        }
         write!(f, ", aggregates=[{}], {}", list(&self.aggregates), self.output_mode)
     }
 
@@ -208,6 +237,7 @@ impl UserDefinedLogicalNodeCore for StatefulAggregate {
         }
         let mut exprs = exprs.into_iter();
         let slots = node.window.iter_mut().map(|w| &mut w.time);
+        let slots = slots.chain(node.session.iter_mut().map(|s| &mut s.session));
         for slot in slots.chain(node.keys.iter_mut().chain(&mut node.aggregates).map(|(e, _)| e)) {
             if let Some(expr) = exprs.next() {
                 *slot = expr;

@@ -49,6 +49,11 @@ impl QueryConf {
         self.flag("spark.sql.streaming.unsupportedOperationCheck", true)
     }
 
+    /// Whether sessions of a batch merge before late ones are dropped.
+    pub(crate) fn merge_sessions_in_local_partition(&self) -> bool {
+        self.flag("spark.sql.streaming.sessionWindow.merge.sessions.in.local.partition", false)
+    }
+
     /// Spark's number of shuffle partitions, frozen in the checkpoint.
     pub(crate) fn shuffle_partitions(&self) -> usize {
         usize::try_from(self.number("spark.sql.shuffle.partitions", 200)).unwrap_or(200)

@@ -51,6 +51,13 @@ pub trait Scope {
     /// `MULTIPLE_TIME_WINDOWS` for a second, different window of one relation.
     fn window(&self, time: TypedExpr, spec: WindowSpec) -> Result<TypedExpr>;
 
+    /// Asks the relation for the session column of `time` (a timestamp) that ends at `end`:
+    /// as [`Scope::window`] with `engine::plan::SessionWindow`.
+    ///
+    /// # Errors
+    /// As for [`Scope::window`].
+    fn session_window(&self, time: TypedExpr, end: TypedExpr) -> Result<TypedExpr>;
+
     /// A Python function call. `arguments` are resolved already.
     ///
     /// # Errors

@@ -13,7 +13,10 @@ use datafusion::{
     },
     logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, Projection},
 };
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{
+    Result, SparkError,
+    plan::{SESSION_WINDOW_KEY, UpdatingSessions},
+};
 use spark_connect_proto::{self as proto, aggregate::GroupType, expression::ExprType};
 
 use super::{
@@ -222,6 +225,12 @@ impl Aggregation {
         if keys.is_empty() && calls.is_empty() {
             return Err(SparkError::internal("an aggregation without keys and calls"));
         }
+        let session = |key: &&Key| key.item.field.metadata().contains_key(SESSION_WINDOW_KEY);
+        if let Some(session) = self.keys.iter().find(session)
+            && !self.input.is_streaming
+        {
+            return self.over_sessions(session, keys, calls);
+        }
         if self.keys.is_empty() && !self.input.is_streaming {
             // A constant filter pushed below would not take the one row away: the limit
             // keeps filters above.
@@ -246,6 +255,24 @@ impl Aggregation {
         };
         let sets = vec![Expr::GroupingSet(sets)];
         Ok(LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(below), sets, calls)?))
+    }
+}
+
+impl Aggregation {
+    /// A batch aggregation by sessions: they are merged first.
+    fn over_sessions(&self, session: &Key, keys: Vec<Expr>, calls: Vec<Expr>) -> Result<LogicalPlan> {
+        if self.shape != Shape::Plain {
+            return Err(SparkError::unsupported("rollup and cube of session windows"));
+        }
+        // The keys become columns first, so that sessions can be merged by them.
+        let mut below: Vec<Expr> = self.input.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        below.extend(keys);
+        let below = LogicalPlan::Projection(Projection::try_new(below, Arc::clone(&self.input.plan))?);
+        let column = |key: &Key| Column::new_unqualified(&key.id);
+        let others = self.keys.iter().filter(|key| key.id != session.id).map(column).collect();
+        let merged = UpdatingSessions::plan(below, others, column(session));
+        let keys = self.keys.iter().map(|key| Expr::Column(column(key))).collect();
+        Ok(LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(merged), keys, calls)?))
     }
 }
 

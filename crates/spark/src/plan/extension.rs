@@ -57,7 +57,7 @@ impl Translator<'_> {
             if let Ok(resolved) = scope.resolve_all(key) {
                 resolved
                     .into_iter()
-                    .filter(|item| item.name == "window")
+                    .filter(|item| matches!(item.name.as_str(), "window" | "session_window"))
                     .for_each(|item| scope.note_alias(item));
             }
         }

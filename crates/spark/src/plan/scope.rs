@@ -11,7 +11,7 @@ use datafusion::{
 };
 use millstream_engine::{
     Result, SparkError,
-    plan::{TimeWindow, WATERMARK_DELAY_KEY},
+    plan::{SESSION_WINDOW_KEY, SessionWindow, TimeWindow, WATERMARK_DELAY_KEY},
     time::WindowSpec,
 };
 use spark_connect_proto::{self as proto, expression::ExprType};
@@ -57,8 +57,17 @@ pub(super) fn bound_name(index: usize) -> proto::Expression {
 #[derive(Clone)]
 struct Window {
     time: Expr,
-    spec: WindowSpec,
+    kind: Kind,
     column: Attribute,
+}
+
+/// Which windows a row gets.
+#[derive(Clone, PartialEq)]
+enum Kind {
+    /// All of a grid that hold it.
+    Time(WindowSpec),
+    /// One of its own, up to this instant.
+    Session(Expr),
 }
 
 impl<'s, 'a> RelationScope<'s, 'a> {
@@ -164,9 +173,12 @@ impl<'s, 'a> RelationScope<'s, 'a> {
     pub fn windowed(&self, frame: &Frame) -> Result<Frame> {
         match self.window.borrow().as_ref() {
             None => Ok(frame.clone()),
-            Some(Window { time, spec, column }) => {
+            Some(Window { time, kind, column }) => {
                 let input = frame.plan.as_ref().clone();
-                let plan = TimeWindow::plan(input, time.clone(), *spec, &column.id)?;
+                let plan = match kind {
+                    Kind::Time(spec) => TimeWindow::plan(input, time.clone(), *spec, &column.id)?,
+                    Kind::Session(end) => SessionWindow::plan(input, time.clone(), end.clone(), &column.id)?,
+                };
                 let mut columns = frame.columns.to_vec();
                 columns.push(column.clone());
                 Ok(frame.with_plan(plan).with_columns(columns))
@@ -321,34 +333,44 @@ impl Scope for RelationScope<'_, '_> {
     }
 
     fn window(&self, time: TypedExpr, spec: WindowSpec) -> Result<TypedExpr> {
+        // Spark builds the struct directly for tumbling windows and expands rows otherwise.
+        self.windowed_by(time, Kind::Time(spec), "spark.timeWindow", !spec.is_tumbling())
+    }
+
+    fn session_window(&self, time: TypedExpr, end: TypedExpr) -> Result<TypedExpr> {
+        self.windowed_by(time, Kind::Session(end.expr), SESSION_WINDOW_KEY, false)
+    }
+
+    fn subquery(&self, subquery: &proto::SubqueryExpression, values: Vec<TypedExpr>) -> Result<TypedExpr> {
+        self.translator.subquery(&self.columns, subquery, values)
+    }
+}
+
+impl RelationScope<'_, '_> {
+    /// The window column of `time`; a relation has one at most.
+    fn windowed_by(&self, time: TypedExpr, kind: Kind, marker: &str, nullable: bool) -> Result<TypedExpr> {
         if !self.windows_allowed {
             return Err(SparkError::unsupported(
                 "window() outside of a select list and grouping expressions",
             ));
         }
         if let Some(window) = self.window.borrow().as_ref() {
-            return if window.time == time.expr && window.spec == spec {
+            return if window.time == time.expr && window.kind == kind {
                 Ok(window.column.typed())
             } else {
                 Err(SparkError::new("_LEGACY_ERROR_TEMP_1039"))
             };
         }
         let edge = |name: &str| Field::new(name, time.data_type().clone(), true);
-        let mut metadata =
-            std::collections::HashMap::from([("spark.timeWindow".to_string(), "true".to_string())]);
+        let mut metadata = std::collections::HashMap::from([(marker.to_string(), "true".to_string())]);
         if let Some(delay) = time.field.metadata().get(WATERMARK_DELAY_KEY) {
             metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
         }
         let data_type = types::struct_of([edge("start"), edge("end")]);
-        // Spark builds the struct directly for tumbling windows and expands rows otherwise.
-        let field = Field::new("window", data_type, !spec.is_tumbling()).with_metadata(metadata);
+        let field = Field::new("window", data_type, nullable).with_metadata(metadata);
         let column = self.translator.attribute(Arc::new(field));
         let typed = column.typed();
-        *self.window.borrow_mut() = Some(Window { time: time.expr, spec, column });
+        *self.window.borrow_mut() = Some(Window { time: time.expr, kind, column });
         Ok(typed)
-    }
-
-    fn subquery(&self, subquery: &proto::SubqueryExpression, values: Vec<TypedExpr>) -> Result<TypedExpr> {
-        self.translator.subquery(&self.columns, subquery, values)
     }
 }

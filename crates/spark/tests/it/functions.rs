@@ -119,6 +119,9 @@ impl Scope for Input {
         false
     }
 
+    fn session_window(&self, _: TypedExpr, _: TypedExpr) -> Result<TypedExpr> {
+        Err(SparkError::unsupported("windows"))
+    }
     fn window(&self, _: TypedExpr, _: WindowSpec) -> Result<TypedExpr> {
         Err(SparkError::unsupported("a window without relation"))
     }

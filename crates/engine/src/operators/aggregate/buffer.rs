@@ -44,6 +44,15 @@ pub trait AggregateBuffer: fmt::Debug + Send + Sync {
     /// As for [`AggregateBuffer::update`].
     fn merge_slots(&mut self, steps: &[(u32, u32)]) -> Result<()>;
 
+    /// As [`AggregateBuffer::merge_slots`], but all of `from` counts as arrived after all of
+    /// `to`, whatever their arrivals say: sessions merge in the order of their starts.
+    ///
+    /// # Errors
+    /// As for [`AggregateBuffer::update`].
+    fn append_slots(&mut self, steps: &[(u32, u32)]) -> Result<()> {
+        self.merge_slots(steps)
+    }
+
     /// Merges row `i` of exported buffer columns into `slots[i]`, in order.
     ///
     /// # Errors

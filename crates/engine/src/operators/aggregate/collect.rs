@@ -171,6 +171,22 @@ impl AggregateBuffer for CollectList {
         Ok(())
     }
 
+    fn append_slots(&mut self, steps: &[(u32, u32)]) -> Result<()> {
+        for (from, to) in steps {
+            let entries = self.entries[*from as usize].clone();
+            for mut entry in entries {
+                self.users[entry.chunk as usize] += 1;
+                let own = &mut self.entries[*to as usize];
+                // Arrivals ascend in a list: what comes too early comes right after the last.
+                if let Some(last) = own.last() {
+                    entry.at = entry.at.max((last.at.0, last.at.1 + 1));
+                }
+                own.push(entry);
+            }
+        }
+        Ok(())
+    }
+
     fn merge_columns(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
         self.merge(slots, columns, None)
     }

@@ -118,6 +118,19 @@ impl AggregateBuffer for ExtremumBy {
         Ok(())
     }
 
+    fn append_slots(&mut self, steps: &[(u32, u32)]) -> Result<()> {
+        for (from, to) in steps {
+            if let Some(mut new) = self.best[*from as usize].clone() {
+                let best = &mut self.best[*to as usize];
+                if let Some(best) = best {
+                    new.at = new.at.max((best.at.0, best.at.1 + 1));
+                }
+                Self::offer(best, self.end, new);
+            }
+        }
+        Ok(())
+    }
+
     fn merge_columns(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
         self.merge(slots, columns, None)
     }

@@ -129,6 +129,17 @@ impl AggregateBuffer for Positional {
         Ok(())
     }
 
+    fn append_slots(&mut self, steps: &[(u32, u32)]) -> Result<()> {
+        for (from, to) in steps {
+            let (from, to) = (*from as usize, *to as usize);
+            let replaces = self.kept[to].is_none() || self.place == Place::Last;
+            if replaces && self.kept[from].is_some() {
+                self.kept[to] = self.kept[from].clone();
+            }
+        }
+        Ok(())
+    }
+
     fn merge_columns(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
         self.merge(slots, columns, None)
     }

@@ -1,6 +1,6 @@
 //! What the group stores are told of a batch, and what they give back.
 
-use datafusion::arrow::array::{ArrayRef, TimestampMicrosecondArray};
+use datafusion::arrow::array::{ArrayRef, StructArray, TimestampMicrosecondArray};
 
 use super::buffer_set::Arguments;
 use crate::sink::OutputMode;
@@ -20,17 +20,19 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) len: usize,
-    /// Key columns without the fused window.
+    /// Key columns without the fused window or the session.
     pub(super) keys: Vec<ArrayRef>,
     /// The time of the fused window.
     pub(super) time: Option<TimestampMicrosecondArray>,
+    /// The rows' own sessions.
+    pub(super) session: Option<StructArray>,
     pub(super) arguments: Vec<Arguments>,
 }
 
 /// Rows of the result, sorted by window start, then key.
 #[derive(Debug, Default)]
 pub(super) struct Emission {
-    /// `(start, end)` of the fused window, row by row.
+    /// `(start, end)` of the fused window or the session, row by row.
     pub(super) windows: Option<(Vec<i64>, Vec<i64>)>,
     pub(super) keys: Vec<ArrayRef>,
     pub(super) results: Vec<ArrayRef>,

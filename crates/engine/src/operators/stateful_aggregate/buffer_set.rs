@@ -118,6 +118,12 @@ impl BufferSet {
         self.buffers.iter_mut().try_for_each(|b| b.merge_slots(steps))
     }
 
+    /// Appends slot to slot, step by step; see [`AggregateBuffer::append_slots`].
+    pub(super) fn append_slots(&mut self, steps: &[(u32, u32)]) -> Result<()> {
+        self.grow();
+        self.buffers.iter_mut().try_for_each(|b| b.append_slots(steps))
+    }
+
     /// One result column an aggregate.
     pub(super) fn evaluate(&self, slots: &[u32]) -> Result<Vec<ArrayRef>> {
         self.buffers.iter().map(|b| b.evaluate(slots)).collect()

@@ -19,7 +19,7 @@ use super::{
     batch::{Counts, Emission, Frame, Rows},
     buffer_set::Arguments,
     groups::Groups,
-    spec::Spec,
+    spec::{Sessions, Spec},
 };
 use crate::{
     SparkError,
@@ -39,7 +39,9 @@ use crate::{
 pub(crate) struct AggregateNode {
     keys: Vec<Arc<dyn PhysicalExpr>>,
     time: Option<Arc<dyn PhysicalExpr>>,
-    /// Place of the fused window in the output.
+    /// Each row's own session.
+    session: Option<Arc<dyn PhysicalExpr>>,
+    /// Place of the fused window or the session in the output.
     window_position: Option<usize>,
     aggregates: Vec<Aggregate>,
     keeper: Arc<StateKeeper<Spec>>,
@@ -70,6 +72,7 @@ impl AggregateNode {
         let key_types =
             keys.iter().map(|k| k.data_type(input.schema().as_ref())).collect::<Result<Vec<_>>>()?;
         let time = node.window().map(|w| physical(&w.time)).transpose()?;
+        let session_window = node.session().map(|s| physical(&s.session)).transpose()?;
         let (mut calls, mut aggregates) = (Vec::new(), Vec::new());
         for (expr, _) in node.aggregates() {
             let (call, aggregate) = plan_call(expr, &physical, input.schema().as_ref())?;
@@ -81,12 +84,13 @@ impl AggregateNode {
             key_names: node.keys().iter().map(|(_, name)| name.clone()).collect(),
             calls,
             window: node.window().map(|w| w.spec),
+            sessions: node.session().map(|s| Sessions { local_merge: s.local_merge }),
             event_time: node.event_time(),
             mode: node.output_mode(),
         };
         let keeper = Arc::new(StateKeeper::new(spec, node.operator_id(), &location)?);
-        let window_position = node.window().map(|w| w.position);
-        let planned = Self { keys, time, window_position, aggregates, keeper };
+        let window_position = node.window().map(|w| w.position).or(node.session().map(|s| s.position));
+        let planned = Self { keys, time, session: session_window, window_position, aggregates, keeper };
         let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
         Ok(Arc::new(StatefulExec::new(Arc::new(planned), vec![input], output)))
     }
@@ -101,6 +105,15 @@ impl AggregateNode {
                 column(time)?
                     .as_primitive_opt::<TimestampMicrosecondType>()
                     .ok_or_else(|| internal_datafusion_err!("the window's time is no timestamp"))?
+                    .clone(),
+            ),
+        };
+        let session = match &self.session {
+            None => None,
+            Some(session) => Some(
+                column(session)?
+                    .as_struct_opt()
+                    .ok_or_else(|| internal_datafusion_err!("the session is no struct"))?
                     .clone(),
             ),
         };
@@ -126,7 +139,7 @@ impl AggregateNode {
         });
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         let keys = self.keys.iter().map(column).collect::<Result<Vec<_>>>()?;
-        Ok(Rows { len, keys, time, arguments })
+        Ok(Rows { len, keys, time, session, arguments })
     }
 
     /// Lays emitted groups out as the node's output.
@@ -221,7 +234,7 @@ impl StatefulNode for AggregateNode {
 
     fn expressions(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
         let arguments = self.aggregates.iter().flat_map(|a| a.arguments.iter().chain(&a.filter));
-        self.keys.iter().chain(&self.time).chain(arguments).collect()
+        self.keys.iter().chain(&self.time).chain(&self.session).chain(arguments).collect()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,6 +244,9 @@ impl StatefulNode for AggregateNode {
         write!(f, "keys=[{}]", keys.join(", "))?;
         if let (Some(window), Some(time)) = (spec.window, &self.time) {
             write!(f, ", window=[{time}, {} us, {} us]", window.duration(), window.slide())?;
+        }
+        if let Some(session) = &self.session {
+            write!(f, ", session={session}")?;
         }
         write!(f, ", aggregates=[{}], {}", calls.join(", "), spec.mode)
     }

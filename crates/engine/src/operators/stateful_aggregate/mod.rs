@@ -1,8 +1,9 @@
 //! Aggregation over a stream: groups live on between batches.
 //!
-//! [`AggregateNode`] feeds rows to the groups: `PaneGroups` for a fused window, `KeyedGroups` for everything else. Batches read
-//! two watermarks: what the batch before knew decides which rows are late, what this batch
-//! knows decides which groups are final.
+//! [`AggregateNode`] feeds rows to the groups: `PaneGroups` for a fused window, `SessionGroups`
+//! for session windows, `KeyedGroups` for everything else. Batches read two watermarks: what
+//! the batch before knew decides which rows are late, what this batch knows decides which
+//! groups are final.
 
 mod batch;
 mod buffer_set;
@@ -11,6 +12,7 @@ mod groups;
 mod keyed_groups;
 mod pane_grid;
 mod pane_groups;
+mod session_groups;
 mod sliding_pass;
 mod spec;
 

@@ -73,7 +73,7 @@ pub(crate) async fn plan(
     let mut session = session_state(1, Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
     let pushed = keep_watermarks_of_unions(push_filters(bound, &session)?)?;
-    let rewritten = rewrite::rewrite(pushed, spec.output_mode)?;
+    let rewritten = rewrite::rewrite(pushed, spec.output_mode, &spec.conf)?;
 
     let optimized = session.optimize(&rewritten.plan)?;
     let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;

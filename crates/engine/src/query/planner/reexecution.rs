@@ -30,12 +30,14 @@ pub const REEXECUTABLE: &[&str] = &[
     "PlaceholderRowExec",
     "ProjectionExec",
     "ScalarSubqueryExec",
+    "SessionWindowExec",
     "SortExec",
     "StatefulAggregateExec",
     "StreamScanExec",
     "TimeWindowExec",
     "UnionExec",
     "UnnestExec",
+    "UpdatingSessionsExec",
 ];
 
 /// Refuses a plan with a node that has no re-execution test.

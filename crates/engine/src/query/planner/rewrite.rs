@@ -20,6 +20,7 @@ use crate::{
     Result,
     operators::StreamScanExec,
     plan::{EventTimeWatermark, StatefulAggregate},
+    query::QueryConf,
     sink::OutputMode,
     source::SourceSpec,
 };
@@ -32,7 +33,7 @@ pub(super) struct Rewritten {
 }
 
 /// Rewrites `plan` bottom-up, left to right.
-pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode) -> Result<Rewritten> {
+pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> Result<Rewritten> {
     let mut scans = Vec::new();
     let mut delays = Vec::new();
     let mut operators = 0;
@@ -55,7 +56,10 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode) -> Result<Rewritten> 
                 }
             }
             LogicalPlan::Aggregate(aggregate) if reads_stream(&aggregate.input) => {
-                let stateful = StatefulAggregate::from_aggregate(&aggregate, operators, mode)?;
+                let stateful = {
+                    let local_merge = conf.merge_sessions_in_local_partition();
+                    StatefulAggregate::from_aggregate(&aggregate, operators, mode, local_merge)?
+                };
                 operators += 1;
                 Ok(Transformed::yes(stateful))
             }

@@ -10,7 +10,7 @@ use datafusion::{
 use super::is_streaming;
 use crate::{
     Result, SparkError,
-    plan::{EventTimeWatermark, watermark_delay},
+    plan::{EventTimeWatermark, is_session_window, watermark_delay},
     query::QueryConf,
     sink::OutputMode,
 };
@@ -78,9 +78,17 @@ fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
             }
             Ok(())
         }
+        OutputMode::Update if aggregates.iter().any(|a| session_key(a)) => {
+            unsupported("session window streaming aggregations")
+        }
         OutputMode::Complete if aggregates.is_empty() => unsupported("no streaming aggregations"),
         _ => Ok(()),
     }
+}
+
+/// Whether an aggregate groups by a session window.
+fn session_key(aggregate: &Aggregate) -> bool {
+    aggregate.schema.fields().iter().take(aggregate.group_expr.len()).any(|key| is_session_window(key))
 }
 
 const GLOBAL_WATERMARK: &str = "Detected pattern of possible 'correctness' issue due to global watermark. The \
@@ -199,6 +207,16 @@ fn check_supported(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
         }
     }
     match plan {
+        // Spark stops at the first batch.
+        LogicalPlan::Aggregate(aggregate)
+            if is_streaming(&aggregate.input)
+                && session_key(aggregate)
+                && aggregate.group_expr.len() == 1 =>
+        {
+            return Err(illegal(
+                "Global aggregation with session window in streaming query is not supported.",
+            ));
+        }
         LogicalPlan::Join(join) if is_streaming(&join.left) && is_streaming(&join.right) => {
             return unsupported("a join of two streams");
         }

@@ -6,15 +6,15 @@ use std::{collections::BTreeSet, sync::Arc};
 use datafusion::{
     arrow::{
         array::{Int64Array, RecordBatch, StringArray},
-        datatypes::{DataType, Field, Schema},
+        datatypes::{DataType, Field, Schema, TimeUnit},
     },
-    common::JoinType,
+    common::{Column, JoinType},
     datasource::{MemTable, provider_as_source},
-    logical_expr::{LogicalPlan, LogicalPlanBuilder, lit, scalar_subquery},
+    logical_expr::{LogicalPlan, LogicalPlanBuilder, cast, lit, scalar_subquery},
 };
 use millstream_engine::{
     format::Options,
-    plan::{CollectMetrics, Observed},
+    plan::{CollectMetrics, Observed, SessionWindow, UpdatingSessions},
     source::file,
     time::Zone,
 };
@@ -43,6 +43,15 @@ fn table() -> LogicalPlanBuilder {
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
     let table = MemTable::try_new(schema, vec![vec![batch]]).unwrap();
     LogicalPlanBuilder::scan("static", provider_as_source(Arc::new(table)), None).unwrap()
+}
+
+/// Sessions of five seconds.
+fn session(plan: LogicalPlan, time: &str) -> LogicalPlan {
+    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let micros = cast(col(time), DataType::Int64) + lit(5_000_000_i64);
+    // A cast would lose the mark of event time.
+    let start = if time == "t" { col(time) } else { cast(col(time), instant.clone()) };
+    SessionWindow::plan(plan, start, cast(micros, instant), "session").unwrap()
 }
 
 /// The table in two partitions.
@@ -194,6 +203,25 @@ async fn each_node_gives_the_same_rows_again() {
             Box::new(|s| {
                 let plan = windowed(with_watermark(s.scan(), 5000));
                 plan.aggregate([col("window")], [aggregate("sum", "v", "s")]).unwrap().build().unwrap()
+            }),
+        ),
+        (
+            "sessions",
+            Box::new(|s| {
+                let plan = session(with_watermark(s.scan(), 5000).build().unwrap(), "t");
+                let plan = LogicalPlanBuilder::from(plan);
+                plan.aggregate([col("session"), col("k")], [aggregate("sum", "v", "s")])
+                    .unwrap()
+                    .build()
+                    .unwrap()
+            }),
+        ),
+        (
+            "static sessions",
+            Box::new(|s| {
+                let own = session(table().build().unwrap(), "x");
+                let merged = UpdatingSessions::plan(own, vec![Column::from_name("k2")], "session".into());
+                s.scan().cross_join(merged).unwrap().build().unwrap()
             }),
         ),
         ("windows", Box::new(|s| windowed(s.scan()).build().unwrap())),

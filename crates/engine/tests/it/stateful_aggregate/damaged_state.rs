@@ -25,6 +25,8 @@ fn query(name: &str, keys: Vec<&'static str>, slide: i64) -> Query {
     Query {
         watermark: true,
         window: WindowSpec::new(10_000_000, slide, 0),
+        session: None,
+        local_merge: false,
         fused: true,
         keys,
         aggregates: vec![sum(name, "v")],

@@ -16,7 +16,7 @@ use millstream_engine::{
         StatefulOperator,
         aggregate::{AggregateOptions, udaf},
     },
-    plan::{StatefulAggregate, TimeWindow, WATERMARK_DELAY_KEY},
+    plan::{SessionWindow, StatefulAggregate, TimeWindow, WATERMARK_DELAY_KEY},
     query::BatchId,
     sink::OutputMode,
     time::{Millis, WindowSpec},
@@ -47,6 +47,10 @@ pub fn input_schema(watermark: bool) -> SchemaRef {
 pub struct Query {
     pub watermark: bool,
     pub window: Option<WindowSpec>,
+    /// The end of each row's own session.
+    pub session: Option<Expr>,
+    /// Whether sessions of a batch merge before late ones are dropped.
+    pub local_merge: bool,
     /// False adds an aggregate over the window, which then cannot be fused.
     pub fused: bool,
     /// Key columns beside the window; `t` makes an event-time key.
@@ -71,6 +75,10 @@ impl Run {
                 // Not first, so that the place of the window among the keys is tested too.
                 keys.insert(keys.len().min(1), col("w"));
             }
+            if let Some(end) = &query.session {
+                plan = SessionWindow::plan(plan, col("t"), end.clone(), "w").unwrap();
+                keys.insert(keys.len().min(1), col("w"));
+            }
             let mut aggregates = query.aggregates.clone();
             if query.window.is_some() {
                 if query.fused {
@@ -85,7 +93,8 @@ impl Run {
             }
             let plan = LogicalPlanBuilder::from(plan).aggregate(keys, aggregates).unwrap().build().unwrap();
             let LogicalPlan::Aggregate(aggregate) = &plan else { panic!("{plan}") };
-            let logical = StatefulAggregate::from_aggregate(aggregate, 0, query.mode).unwrap();
+            let logical =
+                StatefulAggregate::from_aggregate(aggregate, 0, query.mode, query.local_merge).unwrap();
             assert_eq!(logical.schema(), plan.schema());
             logical
         };

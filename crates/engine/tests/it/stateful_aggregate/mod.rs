@@ -4,3 +4,4 @@ mod damaged_state;
 mod harness;
 mod oracle;
 mod reference;
+mod sessions;

@@ -27,7 +27,7 @@ use super::{
 };
 
 /// Calls of the query under test; the reference computes the same in [`expected`].
-fn aggregates() -> Vec<Expr> {
+pub fn aggregates() -> Vec<Expr> {
     let call = |name: &str, args: Vec<Expr>, ignore_nulls: bool| {
         let options = AggregateOptions { ansi: true, ignore_nulls, ..AggregateOptions::default() };
         udaf(name, options).unwrap().call(args)
@@ -50,7 +50,7 @@ fn aggregates() -> Vec<Expr> {
 }
 
 /// The values of [`aggregates`] over a group's rows, printed.
-fn expected(rows: &[Input]) -> Vec<String> {
+pub fn expected(rows: &[Input]) -> Vec<String> {
     let v: Vec<i64> = rows.iter().filter_map(|r| r.v).collect();
     let d: Vec<f64> = rows.iter().filter_map(|r| r.d).map(|d| d as f64 / 1024.0).collect();
     let filtered: Vec<i64> = rows.iter().filter(|r| r.i.is_some_and(|i| i > 0)).filter_map(|r| r.v).collect();
@@ -97,7 +97,7 @@ fn print(array: &ArrayRef, row: usize) -> String {
     }
 }
 
-fn rows_of(batch: &RecordBatch) -> Vec<Vec<String>> {
+pub fn rows_of(batch: &RecordBatch) -> Vec<Vec<String>> {
     (0..batch.num_rows()).map(|row| batch.columns().iter().map(|c| print(c, row)).collect()).collect()
 }
 
@@ -113,7 +113,7 @@ fn rows_expected(outcome: &Outcome) -> Vec<Vec<String>> {
     outcome.emitted.iter().map(row).collect()
 }
 
-fn batch_of(rows: &[Input], watermark: bool) -> RecordBatch {
+pub fn batch_of(rows: &[Input], watermark: bool) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|r| r.t).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
         Arc::new(rows.iter().map(|r| r.k.as_deref()).collect::<StringArray>()),
@@ -127,7 +127,7 @@ fn batch_of(rows: &[Input], watermark: bool) -> RecordBatch {
 
 /// What happens around a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Around {
+pub enum Around {
     Nothing,
     /// The process dies after the commit.
     RestartAfter,
@@ -160,7 +160,7 @@ impl Case {
     }
 }
 
-fn input(span: i64) -> impl Strategy<Value = Input> {
+pub fn input(span: i64) -> impl Strategy<Value = Input> {
     (
         prop_oneof![1 => Just(None), 12 => (0..span).prop_map(Some)],
         prop_oneof![1 => Just(None), 8 => "[abc]".prop_map(Some)],
@@ -178,6 +178,15 @@ fn window() -> impl Strategy<Value = WindowSpec> {
         .prop_filter_map("not a window", |(d, s, start)| WindowSpec::new(d * 1000, s * 1000, start * 1000))
 }
 
+pub fn around() -> impl Strategy<Value = Around> {
+    prop_oneof![
+        6 => Just(Around::Nothing),
+        2 => Just(Around::RestartAfter),
+        1 => Just(Around::RunTwice),
+        1 => Just(Around::CommitTwice),
+    ]
+}
+
 fn case() -> impl Strategy<Value = Case> {
     let keys = prop_oneof![
         Just(vec![]),
@@ -188,12 +197,6 @@ fn case() -> impl Strategy<Value = Case> {
         Just(vec!["k", "t"]),
     ];
     let mode = prop_oneof![Just(OutputMode::Append), Just(OutputMode::Update), Just(OutputMode::Complete)];
-    let around = prop_oneof![
-        6 => Just(Around::Nothing),
-        2 => Just(Around::RestartAfter),
-        1 => Just(Around::RunTwice),
-        1 => Just(Around::CommitTwice),
-    ];
     let fused = proptest::bool::weighted(0.8);
     (any::<bool>(), proptest::option::weighted(0.8, window()), keys, mode, 0..20_i64, 1..16_usize, fused)
         .prop_flat_map(move |(watermark, window, keys, mode, delay, count, fused)| {
@@ -206,7 +209,7 @@ fn case() -> impl Strategy<Value = Case> {
                         let moved = |r: Input| Input { t: r.t.map(|t| t + shift), ..r };
                         rows.into_iter().map(moved).collect::<Vec<_>>()
                     });
-                    (rows, around.clone())
+                    (rows, around())
                 })
                 .collect::<Vec<_>>();
             (Just((watermark, window, keys, mode, delay, fused)), batches)
@@ -235,6 +238,8 @@ fn check(case: &Case) {
         let query = Query {
             watermark: case.watermark,
             window: case.window,
+            session: None,
+            local_merge: false,
             fused: case.fused,
             keys: case.keys.clone(),
             aggregates: aggregates(),
