@@ -69,6 +69,10 @@ def windowed_sums(spark, name, windows, options):
         .start()
     )
     time.sleep(options.watch)
+    # A slow machine may need longer for its first sums.
+    patience = time.monotonic() + 300
+    while not spark.sql(f"SELECT * FROM {name} WHERE `sum(value)` > 0").head(1) and time.monotonic() < patience:
+        time.sleep(1)
     spark.sql(f"SELECT * FROM {name}").show(truncate=False)
     spark.sql(f"SELECT * FROM {name}").coalesce(1).write.format("json").option("header", "false").save(str(options.out / name))
     query.stop()
