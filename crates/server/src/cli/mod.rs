@@ -2,6 +2,7 @@
 
 mod args;
 mod interpreter;
+mod remote;
 mod run;
 mod serve;
 mod signals;

@@ -45,6 +45,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             }
             return Ok(ended);
         };
+        super::remote::check(remote).await?;
         // Settings go to the remote session with the first getOrCreate.
         let given: serde_json::Map<_, _> =
             args.conf.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
