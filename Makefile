@@ -56,6 +56,7 @@ spark-tests: $(VENV) $(SPARK) ## the client tests against Apache Spark itself, t
 
 record: $(SPARK) ## records the golden files anew from Apache Spark (needs Java)
 	.venv-spark/bin/python tests/golden/record_streaming.py
+	.venv-spark/bin/python tests/golden/record_joins.py
 	.venv-spark/bin/python tests/golden/streaming/record.py > .build/golden.json && mv .build/golden.json tests/golden/streaming/golden.json
 	.venv-spark/bin/python tests/golden/record_functions.py
 	cd tests/golden && ../../.venv-spark/bin/python record_relations.py

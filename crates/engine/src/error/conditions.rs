@@ -272,6 +272,7 @@ conditions! {
     "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION" "22023" Spark "Malformed records are detected in record parsing: <badRecord>.\nParse Mode: <failFastMode>. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'. ";
     "MISSING_AGGREGATION" "42803" Analysis "The non-aggregating expression <expression> is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use <expressionAnyValue> if you do not care which of the values within a group is returned.";
     "MISSING_GROUP_BY" "42803" Analysis "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
+    "MULTIPLE_EVENT_TIME_COLUMNS" "42K09" Analysis "More than one event time columns are available. Please ensure there is at most one event time column per stream. event time columns: <eventTimeCols>";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
     "NESTED_AGGREGATE_FUNCTION" "42607" Analysis "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
     "NON_FOLDABLE_ARGUMENT" "42K08" Analysis "The function <funcName> requires the parameter <paramName> to be a foldable expression of the type <paramType>, but the actual argument is a non-foldable.";
@@ -334,6 +335,7 @@ conditions! {
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
     "_LEGACY_ERROR_TEMP_1040" "42000" Analysis "Gap duration expression used in session window must be CalendarIntervalType, but got <dt>.";
     "_LEGACY_ERROR_TEMP_1155" "42000" Analysis "Partition column `<col>` not found in schema <schemaCatalog>.";
+    "_LEGACY_ERROR_TEMP_1181" "XXKST" Analysis "Stream-stream join without equality predicate is not supported.";
     "_LEGACY_ERROR_TEMP_1194" "XXKD0" Analysis "queryName must be specified for memory sink.";
     "_LEGACY_ERROR_TEMP_1196" "42000" Analysis "<columnType> column <columnName> not found in existing columns (<validColumnNames>).";
     "_LEGACY_ERROR_TEMP_1207" "42000" Analysis "The duration and time inputs to window must be an integer, long or string literal.";

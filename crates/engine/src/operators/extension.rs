@@ -11,9 +11,11 @@ use datafusion::{
 
 use super::{
     CollectMetricsExec, SessionWindowExec, StatefulExec, StatefulOperator, TimeWindowExec,
-    UpdatingSessionsExec, stateful_aggregate::AggregateNode,
+    UpdatingSessionsExec, stateful_aggregate::AggregateNode, stream_join::JoinNode,
 };
-use crate::plan::{CollectMetrics, SessionWindow, StatefulAggregate, TimeWindow, UpdatingSessions};
+use crate::plan::{
+    CollectMetrics, SessionWindow, StatefulAggregate, StreamJoin, TimeWindow, UpdatingSessions,
+};
 
 /// The physical node for `node`, `None` when it is not one of ours.
 ///
@@ -51,6 +53,13 @@ pub fn plan_extension(
     if let Some(aggregate) = node.as_any().downcast_ref::<StatefulAggregate>() {
         let (schema, input) = input()?;
         return AggregateNode::plan(aggregate, schema, input, session).map(Some);
+    }
+    if let Some(join) = node.as_any().downcast_ref::<StreamJoin>() {
+        let [left, right] = physical_inputs else {
+            return Err(internal_datafusion_err!("{} takes two inputs", node.name()));
+        };
+        let inputs = [Arc::clone(left), Arc::clone(right)];
+        return JoinNode::plan(join, inputs, session).map(Some);
     }
     Ok(None)
 }

@@ -8,6 +8,7 @@ mod ordered_coalesce;
 pub mod session_window;
 mod stateful;
 mod stateful_aggregate;
+mod stream_join;
 mod stream_scan;
 mod time_window;
 mod updating_sessions;

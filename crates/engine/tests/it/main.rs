@@ -4,4 +4,5 @@
 
 mod query;
 mod stateful_aggregate;
+mod stream_join;
 mod support;

@@ -8,6 +8,7 @@
 mod instantiate;
 mod reexecution;
 mod rewrite;
+mod stream_join;
 mod unsupported;
 
 use std::sync::Arc;
@@ -72,7 +73,8 @@ pub(crate) async fn plan(
     let bound = timestamp.bind(marked)?;
     let mut session = session_state(1, Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let pushed = keep_watermarks_of_unions(push_filters(bound, &session)?)?;
+    let prepared = keep_watermarks_of_unions(stream_join::prepare(bound, &session)?)?;
+    let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
     let rewritten = rewrite::rewrite(pushed, spec.output_mode, &spec.conf)?;
 
     let optimized = session.optimize(&rewritten.plan)?;

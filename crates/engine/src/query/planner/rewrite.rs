@@ -19,7 +19,7 @@ use super::{is_streaming, stream_scan};
 use crate::{
     Result,
     operators::StreamScanExec,
-    plan::{EventTimeWatermark, StatefulAggregate},
+    plan::{EventTimeWatermark, StatefulAggregate, StreamJoin},
     query::QueryConf,
     sink::OutputMode,
     source::SourceSpec,
@@ -60,6 +60,11 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> 
                     let local_merge = conf.merge_sessions_in_local_partition();
                     StatefulAggregate::from_aggregate(&aggregate, operators, mode, local_merge)?
                 };
+                operators += 1;
+                Ok(Transformed::yes(stateful))
+            }
+            LogicalPlan::Join(join) if reads_stream(&join.left) && reads_stream(&join.right) => {
+                let stateful = StreamJoin::from_join(&join, operators)?;
                 operators += 1;
                 Ok(Transformed::yes(stateful))
             }

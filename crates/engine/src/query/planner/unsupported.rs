@@ -7,10 +7,10 @@ use datafusion::{
     logical_expr::{Aggregate, Distinct, Expr, Extension, Join, LogicalPlan},
 };
 
-use super::is_streaming;
+use super::{is_streaming, stream_join::is_stream_join};
 use crate::{
     Result, SparkError,
-    plan::{EventTimeWatermark, is_session_window, watermark_delay},
+    plan::{EventTimeWatermark, JoinCondition, ValueBound, is_session_window, watermark_delay},
     query::QueryConf,
     sink::OutputMode,
 };
@@ -45,6 +45,9 @@ pub(super) fn check(plan: &LogicalPlan, mode: OutputMode, conf: &QueryConf) -> R
     if aggregates.len() > 1 {
         return Err(SparkError::unsupported("more than one aggregation in a streaming query"));
     }
+    if aggregates.len() + stream_joins(plan) > 1 {
+        return Err(SparkError::unsupported("a join of two streams beside another stateful operator"));
+    }
     check_supported(plan, mode)
 }
 
@@ -57,6 +60,11 @@ fn streaming_aggregates<'a>(plan: &'a LogicalPlan, found: &mut Vec<&'a Aggregate
     for input in plan.inputs() {
         streaming_aggregates(input, found);
     }
+}
+
+fn stream_joins(plan: &LogicalPlan) -> usize {
+    let own = matches!(plan, LogicalPlan::Join(join) if is_stream_join(join));
+    usize::from(own) + plan.inputs().into_iter().map(stream_joins).sum::<usize>()
 }
 
 fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
@@ -140,7 +148,7 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<
                 .with("columnName", String::new())
                 .with("windowSpec", String::new()));
         }
-        LogicalPlan::Join(join) => check_join(join)?,
+        LogicalPlan::Join(join) => check_join(join, mode)?,
         _ => {}
     }
     Ok(())
@@ -154,38 +162,78 @@ fn is_distinct(expr: &Expr) -> bool {
     }
 }
 
-fn check_join(join: &Join) -> Result<()> {
-    let (left, right) = (is_streaming(&join.left), is_streaming(&join.right));
+fn check_join(join: &Join, mode: OutputMode) -> Result<()> {
+    use JoinType::{Full, Inner, Left, LeftAnti, LeftSemi, Right, RightAnti, RightSemi};
     let name = match join.join_type {
-        JoinType::Left => "LeftOuter",
-        JoinType::Right => "RightOuter",
-        JoinType::Full => "FullOuter",
-        JoinType::LeftSemi => "LeftSemi",
-        JoinType::LeftAnti => "LeftAnti",
-        JoinType::RightSemi => "RightSemi",
-        JoinType::RightAnti => "RightAnti",
+        Left => "LeftOuter",
+        Right => "RightOuter",
+        Full => "FullOuter",
+        LeftSemi => "LeftSemi",
+        LeftAnti => "LeftAnti",
+        RightSemi => "RightSemi",
+        RightAnti => "RightAnti",
         _ => "Inner",
     };
+    let (left, right) = (is_streaming(&join.left), is_streaming(&join.right));
+    if left && right {
+        check_join_mode(join.join_type, name, mode)?;
+    }
     match (join.join_type, left, right) {
-        (JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti, false, true) => Err(illegal(&format!(
+        (LeftAnti, _, true) => Err(illegal(&format!(
+            "{name} joins with a streaming DataFrame/Dataset on the right are not supported"
+        ))),
+        (Left | LeftSemi, false, true) => Err(illegal(&format!(
             "{name} join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the left \
              is not supported"
         ))),
         // Spark's own words, down to "DataSet".
-        (JoinType::Right | JoinType::RightSemi | JoinType::RightAnti, true, false) => Err(illegal(&format!(
+        (Right | RightSemi | RightAnti, true, false) => Err(illegal(&format!(
             "{name} join with a streaming DataFrame/Dataset on the left and a static DataFrame/DataSet on the right \
              not supported"
         ))),
-        (JoinType::Full, true, false) => Err(illegal(&format!(
+        (Full, true, false) => Err(illegal(&format!(
             "{name} joins with streaming DataFrames/Datasets on the left and a static DataFrame/Dataset on the right \
              is not supported"
         ))),
-        (JoinType::Full, false, true) => Err(illegal(&format!(
+        (Full, false, true) => Err(illegal(&format!(
             "{name} joins with streaming DataFrames/Datasets on the right and a static DataFrame/Dataset on the left \
              is not supported"
         ))),
-        _ => Ok(()),
+        (Inner, _, _) | (_, true, false) | (_, false, true) | (_, false, false) => Ok(()),
+        (_, true, true) if bounds_what_it_pads(join) => Ok(()),
+        (_, true, true) => Err(illegal(&format!(
+            "Stream-stream {name} join between two streaming DataFrame/Datasets is not supported without a watermark \
+             in the join keys, or a watermark on the nullable side and an appropriate range condition"
+        ))),
     }
+}
+
+fn check_join_mode(join_type: JoinType, name: &str, mode: OutputMode) -> Result<()> {
+    let narrow = matches!(join_type, JoinType::Inner | JoinType::LeftSemi);
+    let allowed = match mode {
+        OutputMode::Append => return Ok(()),
+        OutputMode::Update if narrow => return Ok(()),
+        _ if narrow => "Append and Update output modes",
+        _ => "Append output mode",
+    };
+    Err(illegal(&format!(
+        "{name} join between two streaming DataFrames/Datasets is not supported in {mode} output mode, only in {allowed}"
+    )))
+}
+
+/// Whether the rows that wait for a partner before they come out alone ever leave (Spark's
+/// `checkForStreamStreamJoinWatermark`).
+fn bounds_what_it_pads(join: &Join) -> bool {
+    let condition = JoinCondition::of(join);
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let on_left = || ValueBound::of(condition.others(), left, right).is_some();
+    let on_right = || ValueBound::of(condition.others(), right, left).is_some();
+    condition.event_time_key(left, right).is_some()
+        || match join.join_type {
+            JoinType::Right => on_right(),
+            JoinType::Full => on_left() || on_right(),
+            _ => on_left(),
+        }
 }
 
 /// What Spark runs and we do not yet.
@@ -216,9 +264,6 @@ fn check_supported(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
             return Err(illegal(
                 "Global aggregation with session window in streaming query is not supported.",
             ));
-        }
-        LogicalPlan::Join(join) if is_streaming(&join.left) && is_streaming(&join.right) => {
-            return unsupported("a join of two streams");
         }
         LogicalPlan::Distinct(Distinct::All(input)) if is_streaming(input) => {
             return unsupported("`distinct` or `dropDuplicates` on a stream");

@@ -226,6 +226,27 @@ async fn each_node_gives_the_same_rows_again() {
         ),
         ("windows", Box::new(|s| windowed(s.scan()).build().unwrap())),
         (
+            "range",
+            Box::new(|s| {
+                use datafusion::functions_table::generate_series::{GenSeriesArgs, GenerateSeriesTable};
+                let args =
+                    GenSeriesArgs::Int64Args { start: 0, end: 3, step: 1, include_end: false, name: "range" };
+                let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
+                let range = provider_as_source(Arc::new(GenerateSeriesTable::new(schema, args)));
+                let range = LogicalPlanBuilder::scan("r", range, None).unwrap().build().unwrap();
+                s.scan().cross_join(range).unwrap().build().unwrap()
+            }),
+        ),
+        (
+            "join of streams",
+            Box::new(|s| {
+                let right = s.scan().project([col("k").alias("rk"), col("v").alias("rv")]).unwrap();
+                let on = col("k").eq(col("rk")).and(col("v").lt(col("rv")));
+                let joined = s.scan().join_on(right.build().unwrap(), JoinType::Inner, [on]);
+                joined.unwrap().build().unwrap()
+            }),
+        ),
+        (
             "unnest",
             Box::new(|s| {
                 let list = datafusion::functions_nested::expr_fn::make_array(vec![col("k"), lit("y")]);
@@ -267,7 +288,7 @@ async fn each_node_gives_the_same_rows_again() {
     for (name, build) in cases {
         let (mut again, plan) = run(build.as_ref(), false).await;
         let (mut fresh, _) = run(build.as_ref(), true).await;
-        if name == "union" {
+        if ["union", "join of streams"].contains(&name) {
             // Two sources may see a new file one after the other, in two batches.
             for batches in [&mut again, &mut fresh] {
                 let mut rows = batches.concat();

@@ -62,17 +62,40 @@ async fn texts_are_those_of_spark() {
 #[tokio::test]
 async fn what_is_not_built_yet_is_named() {
     let s = Scratch::new();
-    let other = Scratch::new();
-    let right = other.scan().project([col("k").alias("k2")]).unwrap().alias("static").unwrap();
-    let both = join(s.scan(), right, JoinType::Inner, ["in.k", "static.k2"]);
     for (plan, feature) in [
         (s.scan().distinct().unwrap().build().unwrap(), "`distinct` or `dropDuplicates` on a stream"),
         (s.scan().limit(0, Some(3)).unwrap().build().unwrap(), "`limit` on a stream in append mode"),
-        (both, "a join of two streams"),
     ] {
         let error = refused(plan, OutputMode::Append).await;
         assert!(error.starts_with("[UNSUPPORTED_FEATURE.MILLSTREAM]") && error.contains(feature), "{error}");
     }
+}
+
+#[tokio::test]
+async fn joins_of_streams_are_refused_as_by_spark() {
+    let golden = millstream_testkit::golden::json("joins/refused.json").unwrap();
+    let (s, other) = (Scratch::new(), Scratch::new());
+    let right = || other.scan().project([col("k").alias("k2")]).unwrap().alias("static").unwrap();
+    let joined = |kind| join(s.scan(), right(), kind, ["in.k", "static.k2"]);
+    use JoinType::{Full, Inner, Left, LeftAnti, LeftSemi, Right};
+    for (name, plan, mode) in [
+        ("no_watermark_left", joined(Left), OutputMode::Append),
+        ("no_watermark_right", joined(Right), OutputMode::Append),
+        ("no_watermark_full", joined(Full), OutputMode::Append),
+        ("no_watermark_semi", joined(LeftSemi), OutputMode::Append),
+        ("update_left", joined(Left), OutputMode::Update),
+        ("update_full", joined(Full), OutputMode::Update),
+        ("complete_inner", joined(Inner), OutputMode::Complete),
+        ("anti", joined(LeftAnti), OutputMode::Append),
+    ] {
+        let recorded = golden["refused"][name].as_str().unwrap();
+        let recorded = recorded.split(" SQLSTATE:").next().unwrap();
+        let error = refused(plan, mode).await;
+        assert!(error.contains(recorded), "{name}: {error}");
+    }
+    let unequal = s.scan().join_on(right().build().unwrap(), Inner, [col("k").gt(col("k2"))]);
+    let error = refused(unequal.unwrap().build().unwrap(), OutputMode::Append).await;
+    assert!(error.contains("Stream-stream join without equality predicate is not supported."), "{error}");
 }
 
 #[tokio::test]
