@@ -273,6 +273,7 @@ conditions! {
     "MISSING_AGGREGATION" "42803" Analysis "The non-aggregating expression <expression> is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use <expressionAnyValue> if you do not care which of the values within a group is returned.";
     "MISSING_GROUP_BY" "42803" Analysis "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
     "MULTIPLE_EVENT_TIME_COLUMNS" "42K09" Analysis "More than one event time columns are available. Please ensure there is at most one event time column per stream. event time columns: <eventTimeCols>";
+    "MULTI_ALIAS_WITHOUT_GENERATOR" "42K0E" Analysis "Multi part aliasing (<names>) is not supported with <expr> as it is not a generator function.";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
     "NESTED_AGGREGATE_FUNCTION" "42607" Analysis "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner aggregate function in a sub-query.";
     "NON_FOLDABLE_ARGUMENT" "42K08" Analysis "The function <funcName> requires the parameter <paramName> to be a foldable expression of the type <paramType>, but the actual argument is a non-foldable.";
@@ -300,6 +301,7 @@ conditions! {
     "STREAMING_OUTPUT_MODE.INVALID" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. Accepted output modes are 'Append', 'Complete', 'Update'.";
     "STREAMING_OUTPUT_MODE.UNSUPPORTED_DATASOURCE" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported in Data Source <className>.";
     "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION" "42KDE" Analysis "Invalid streaming output mode: <outputMode>. This output mode is not supported for <operation> on streaming DataFrames/DataSets.";
+    "STREAMING_QUERY_EVOLUTION_ERROR.SOURCE_NAMING_NOT_SUPPORTED" "42KDE" Analysis "Streaming query evolution error: Streaming source naming is not supported. Source name '<name>' was provided but the feature is disabled. Please enable the feature by setting spark.sql.streaming.queryEvolution.enableSourceEvolution to true.";
     "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA" "42K03" Analysis "Streaming stateful operator name does not match with the operator in state metadata. This likely to happen when user adds/removes/changes stateful operator of existing streaming query.\nStateful operators in the metadata: [<OpsInMetadataSeq>]; Stateful operators in current batch: [<OpsInCurBatchSeq>].";
     "STREAM_FAILED" "XXKST" StreamingQuery "Query [id = <id>, runId = <runId>] terminated with exception: <message>";
     "TABLE_OR_VIEW_NOT_FOUND" "42P01" Analysis "The table or view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch path: <searchPath>.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.";
@@ -332,16 +334,20 @@ conditions! {
     "WRITE_STREAM_NOT_ALLOWED" "42601" Analysis "`writeStream` can be called only on streaming Dataset/DataFrame.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
     "_LEGACY_ERROR_TEMP_1008" "42000" Analysis "<quoted> is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.";
+    "_LEGACY_ERROR_TEMP_1035" "42601" Analysis "Cannot specify window frame for <prettyName> function.";
+    "_LEGACY_ERROR_TEMP_1036" "42601" Analysis "Window Frame <wf> must match the required frame <required>.";
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
     "_LEGACY_ERROR_TEMP_1040" "42000" Analysis "Gap duration expression used in session window must be CalendarIntervalType, but got <dt>.";
     "_LEGACY_ERROR_TEMP_1155" "42000" Analysis "Partition column `<col>` not found in schema <schemaCatalog>.";
     "_LEGACY_ERROR_TEMP_1181" "XXKST" Analysis "Stream-stream join without equality predicate is not supported.";
+    "_LEGACY_ERROR_TEMP_1188" "42000" Analysis "There is a 'path' option set and <method>() is called with a path parameter. Either remove the path option, or call <method>() without the parameter. To ignore this check, set '<config>' to 'true'.";
     "_LEGACY_ERROR_TEMP_1194" "XXKD0" Analysis "queryName must be specified for memory sink.";
     "_LEGACY_ERROR_TEMP_1196" "42000" Analysis "<columnType> column <columnName> not found in existing columns (<validColumnNames>).";
     "_LEGACY_ERROR_TEMP_1207" "42000" Analysis "The duration and time inputs to window must be an integer, long or string literal.";
     "_LEGACY_ERROR_TEMP_1290" "42000" Analysis "Text data source supports only a single column, and you have <schemaSize> columns.";
     "_LEGACY_ERROR_TEMP_1298" "XXKST" Analysis "checkpointLocation must be specified either through option(\"checkpointLocation\", ...) or SparkSession.conf.set(\"spark.sql.streaming.checkpointLocation\", ...).";
     "_LEGACY_ERROR_TEMP_1299" "XXKST" Analysis "This query does not support recovering from checkpoint location. Delete <location> to start over.";
+    "_LEGACY_ERROR_TEMP_1306" "42000" Analysis "There is a 'path' or 'paths' option set and load() is called with path parameters. Either remove the path option if it's the same as the path parameter, or add it to the load() parameter if you do want to read multiple paths. To ignore this check, set '<config>' to 'true'.";
     "_LEGACY_ERROR_TEMP_2048" "42000" IllegalArgument "Schema must be specified when creating a streaming source DataFrame. If some files already exist in the directory, then depending on the file format you may be able to create a static DataFrame on that directory with 'spark.read.load(directory)' and infer schema from it.";
     "_LEGACY_ERROR_TEMP_2049" "XXKD0" Unsupported "Data source <className> does not support streamed <operator>.";
     "_LEGACY_ERROR_TEMP_3101" "42000" Analysis "The input is not a correct window column: <windowTime>";

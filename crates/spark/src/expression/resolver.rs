@@ -158,7 +158,9 @@ impl<'a> Resolver<'a> {
     fn alias(&self, alias: &e::Alias) -> Result<TypedExpr> {
         let child = self.child(alias.expr.as_deref())?;
         let [name] = alias.name.as_slice() else {
-            return Err(SparkError::unsupported("an alias with several names"));
+            return Err(SparkError::new("MULTI_ALIAS_WITHOUT_GENERATOR")
+                .with("expr", format!("\"{}\"", child.sql))
+                .with("names", alias.name.join(", ")));
         };
         let mut field = child.field.as_ref().clone();
         if let Some(text) = alias.metadata.as_deref() {

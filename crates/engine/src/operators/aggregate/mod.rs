@@ -23,6 +23,7 @@ mod extremum_by;
 mod function;
 mod hyperloglog;
 mod positional;
+mod sliding;
 mod sum;
 mod typing;
 mod udaf;

@@ -15,7 +15,9 @@ use datafusion::{
     },
 };
 
-use super::{AggregateBuffer, AggregateCall, AggregateOptions, Arrival, hyperloglog, typing};
+use super::{
+    AggregateBuffer, AggregateCall, AggregateOptions, Arrival, hyperloglog, sliding::Sliding, typing,
+};
 use crate::{Result, SparkError};
 
 /// The aggregate function `name` as DataFusion takes it.
@@ -123,6 +125,13 @@ impl AggregateUDFImpl for SparkAggregate {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
         Ok(Box::new(Buffered::new(self.call_of(&args)?)?))
+    }
+
+    fn create_sliding_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> DataFusionResult<Box<dyn Accumulator>> {
+        Ok(Box::new(Sliding::new(self.call_of(&args)?)?))
     }
 
     fn groups_accumulator_supported(&self, _args: AccumulatorArgs<'_>) -> bool {
