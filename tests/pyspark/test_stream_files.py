@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import pytest
+from pyspark.errors import AnalysisException
 from streaming import lines, log, put, tuples, visible
 
 
@@ -257,3 +258,17 @@ def test_update_and_complete_are_refused_by_file_sinks(spark, folder):
     for mode in ("update", "complete"):
         with pytest.raises(Exception, match=f"(?i)does not support {mode} output mode|STREAMING_OUTPUT_MODE"):
             to_csv(counts, folder).outputMode(mode).start()
+
+
+def test_one_path_only_unless_the_session_says_so(spark, folder):
+    spark.range(3).write.json(folder("in"))
+    for reader in (spark.read, spark.readStream):
+        with pytest.raises(AnalysisException, match="There is a 'path'"):
+            reader.format("json").schema("id int").option("path", folder("fake")).load(folder("in")).schema  # noqa: B018
+    spark.conf.set("spark.sql.legacy.pathOptionBehavior.enabled", "true")
+    given = {"path": folder("in"), "format": "json", "schema": "id int"}
+    assert spark.read.option("path", folder("fake")).load(**given).count() == 3
+    stream = spark.readStream.option("path", folder("fake")).load(**given)
+    query = stream.writeStream.format("memory").queryName("one_path").trigger(availableNow=True).start()
+    assert query.awaitTermination(60)
+    assert spark.table("one_path").count() == 3

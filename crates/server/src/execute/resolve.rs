@@ -85,16 +85,21 @@ const SPARK_FORMATS: &[&str] = &[
     "state-metadata",
 ];
 
+/// Whether a path given to `load` replaces the option `path`.
+const LEGACY_PATH_OPTION: &str = "spark.sql.legacy.pathOptionBehavior.enabled";
+
 /// `None` for formats whose schema is fixed (rate) and for unknown ones.
 async fn resolve_source(session: &Session, source: &SourceReference) -> Result<Option<ResolvedSource>> {
-    let (format, zone, inference) = {
+    let (format, zone, inference, legacy_path) = {
         let conf = session.conf.read();
         let format = match source.format.as_str() {
             "" => conf.value("spark.sql.sources.default").unwrap_or_else(|| "parquet".to_string()),
             given => short_name(given),
         };
-        (format, conf.zone(), conf.is_true("spark.sql.streaming.schemaInference"))
+        let inference = conf.is_true("spark.sql.streaming.schemaInference");
+        (format, conf.zone(), inference, conf.is_true(LEGACY_PATH_OPTION))
     };
+    refuse_name(session, source)?;
     if SPARK_FORMATS.contains(&format.as_str()) {
         return Err(SparkError::unsupported(format!("the data source `{format}`")));
     }
@@ -103,7 +108,7 @@ async fn resolve_source(session: &Session, source: &SourceReference) -> Result<O
     if !FILE_FORMATS.contains(&format.as_str()) {
         return Ok(None);
     }
-    let paths: Vec<String> = source.paths.iter().map(|path| absolute(path)).collect();
+    let paths: Vec<String> = given_paths(source, legacy_path)?.iter().map(|path| absolute(path)).collect();
     let options = source.options.clone();
     let user_schema = source.schema.clone().map(|fields| Arc::new(Schema::new(fields)));
     if source.is_streaming {
@@ -119,6 +124,34 @@ async fn resolve_source(session: &Session, source: &SourceReference) -> Result<O
     }
     let table = blocking(move || file::resolve(&format, &paths, &options, user_schema, zone)).await?;
     Ok(Some(ResolvedSource::Batch(Arc::new(table))))
+}
+
+/// Names tie a stream's sources to its checkpoint, which counts them here: ignoring a name would mix
+/// sources up once they change places.
+fn refuse_name(session: &Session, source: &SourceReference) -> Result<()> {
+    let Some(name) = &source.name else { return Ok(()) };
+    if session.conf.read().is_true("spark.sql.streaming.queryEvolution.enableSourceEvolution") {
+        return Err(SparkError::unsupported(format!("naming a streaming source (`{name}`)")));
+    }
+    Err(SparkError::new("STREAMING_QUERY_EVOLUTION_ERROR.SOURCE_NAMING_NOT_SUPPORTED").with("name", name))
+}
+
+/// The paths of a read: the parameters of `load` or the option, not both.
+///
+/// With `legacy` a single parameter replaces the option, and several are read beside it, as
+/// before Spark 3.
+fn given_paths(source: &SourceReference, legacy: bool) -> Result<Vec<String>> {
+    let (paths, option) = (source.paths.clone(), source.path_option.clone());
+    match (paths.len(), option) {
+        (_, None) => Ok(paths),
+        (0, Some(option)) => Ok(vec![option]),
+        (1, Some(_)) if legacy => Ok(paths),
+        (_, Some(option)) if legacy => Ok(paths.into_iter().chain([option]).collect()),
+        (_, Some(_)) if source.is_streaming => Err(SparkError::new("_LEGACY_ERROR_TEMP_1188")
+            .with("method", "load")
+            .with("config", LEGACY_PATH_OPTION)),
+        (_, Some(_)) => Err(SparkError::new("_LEGACY_ERROR_TEMP_1306").with("config", LEGACY_PATH_OPTION)),
+    }
 }
 
 /// `org.apache.spark.sql.execution.datasources.csv.CSVFileFormat` and its like are `csv`.

@@ -370,7 +370,9 @@ impl Translator<'_> {
                 let plan = frame.plan.with_new_exprs(frame.plan.expressions(), inputs)?;
                 Ok(Some((Frame::through(&input, plan), items)))
             }
-            Some(Below::Project { input, exprs }) if exprs.iter().all(|e| matches!(e, Expr::Column(_))) => {
+            Some(Below::Project { input, exprs, .. })
+                if exprs.iter().all(|e| matches!(e, Expr::Column(_))) =>
+            {
                 let Some((input, items)) = self.over_aggregation(input, expressions)? else {
                     return Ok(None);
                 };

@@ -7,6 +7,7 @@ use spark_connect_proto as proto;
 
 use super::{
     attribute::{Attribute, same_name},
+    generate,
     project::missing,
     scope::RelationScope,
     translator::{Frame, Translator},
@@ -29,15 +30,16 @@ impl Translator<'_> {
 
     pub(super) fn with_columns(&self, with: &proto::WithColumns) -> Result<Frame> {
         let input = self.input(with.input.as_deref())?;
+        let aliased = |alias: &proto::expression::Alias| proto::Expression {
+            common: None,
+            expr_type: Some(proto::expression::ExprType::Alias(Box::new(alias.clone()))),
+        };
+        let expressions: Vec<proto::Expression> = with.aliases.iter().map(aliased).collect();
+        let expressions = generate::parsed(&expressions);
+        let visible = input.columns.len();
+        let (input, expressions) = generate::expand(self, input, &expressions)?;
         let scope = RelationScope::select(self, &input);
-        let mut added = Vec::with_capacity(with.aliases.len());
-        for alias in &with.aliases {
-            let expression = proto::Expression {
-                common: None,
-                expr_type: Some(proto::expression::ExprType::Alias(Box::new(alias.clone()))),
-            };
-            added.push(scope.resolve_one(&expression)?);
-        }
+        let mut added = expressions.iter().map(|e| scope.resolve_one(e)).collect::<Result<Vec<_>>>()?;
         self.check_distinct(added.iter().map(|item| item.name.as_str()))?;
         for item in added.iter_mut().filter(|item| item.field.metadata().contains_key("spark.timeWindow")) {
             // Spark forgets here that the new column is a window.
@@ -46,7 +48,7 @@ impl Translator<'_> {
         let input_with_window = scope.windowed(&input)?;
         let mut items: Vec<TypedExpr> = Vec::with_capacity(input.columns.len() + added.len());
         let mut placed = HashSet::new();
-        for column in input.columns.iter() {
+        for column in input.columns.iter().take(visible) {
             match added.iter().position(|item| self.same(&item.name, column.name())) {
                 Some(index) => {
                     placed.insert(index);

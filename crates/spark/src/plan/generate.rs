@@ -66,6 +66,16 @@ pub(super) fn parsed(expressions: &[proto::Expression]) -> Cow<'_, [proto::Expre
         }
         _ => None,
     };
+    let as_generator = |expression: &proto::Expression| match expression.expr_type.as_ref() {
+        Some(ExprType::Alias(alias)) => alias.expr.as_deref().and_then(as_generator).map(|call| {
+            let alias = proto::expression::Alias { expr: Some(Box::new(call)), ..alias.as_ref().clone() };
+            proto::Expression {
+                common: expression.common.clone(),
+                expr_type: Some(ExprType::Alias(Box::new(alias))),
+            }
+        }),
+        _ => as_generator(expression),
+    };
     let found: Vec<Option<proto::Expression>> = expressions.iter().map(as_generator).collect();
     if found.iter().all(Option::is_none) {
         return Cow::Borrowed(expressions);
@@ -159,10 +169,11 @@ impl Translator<'_> {
                 .with("actualNum", call.arguments.len().to_string())
                 .with("docroot", "https://spark.apache.org/docs/latest"));
         };
-        let scope = RelationScope::select(self, input);
+        let scope = RelationScope::visible(self, input);
         let argument = scope.resolve_one(argument)?;
         let input = &scope.windowed(input)?.trimmed()?;
         let (list, element) = list_of_elements(base, &argument)?;
+        let elements = list.clone();
         let list = if outer { at_least_one(list, &element)? } else { list };
 
         let list_id = self.new_id();
@@ -171,10 +182,17 @@ impl Translator<'_> {
         let mut unnested = vec![Column::new_unqualified(&list_id)];
         let position_id = self.new_id();
         if base == "posexplode" {
-            let length = datafusion::functions_nested::expr_fn::array_length(list);
+            let length = datafusion::functions_nested::expr_fn::array_length(elements);
             let length = datafusion::logical_expr::cast(length, DataType::Int64);
             let length = when(length.clone().is_null(), lit(0_i64)).otherwise(length)?;
-            exprs.push(range(lit(0_i64), length, lit(1_i64)).alias(&position_id));
+            let positions = range(lit(0_i64), length, lit(1_i64));
+            // A row that is there only because there is no element has no position either.
+            let positions = if outer {
+                at_least_one(positions, &Field::new_list_field(DataType::Int64, true))?
+            } else {
+                positions
+            };
+            exprs.push(positions.alias(&position_id));
             unnested.push(Column::new_unqualified(&position_id));
         }
         let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::clone(&input.plan))?);
@@ -206,8 +224,9 @@ impl Translator<'_> {
         argument: &TypedExpr,
     ) -> Result<Vec<TypedExpr>> {
         let column = |id: &str| Expr::Column(Column::new_unqualified(id));
+        let may_miss = outer || (base == "inline" && element.is_nullable());
         let item = |expr: Expr, field: &Field, name: &str| {
-            let result = Field::new("", field.data_type().clone(), field.is_nullable() || outer);
+            let result = Field::new("", field.data_type().clone(), field.is_nullable() || may_miss);
             TypedExpr::attribute(expr, Arc::new(result), name)
         };
         let mut items = Vec::new();
@@ -219,7 +238,12 @@ impl Translator<'_> {
         match element.data_type() {
             DataType::Struct(fields) if is_map || base == "inline" => {
                 for field in fields {
-                    items.push(item(get_field(column(list_id), field.name().as_str()), field, field.name()));
+                    let mut value = get_field(column(list_id), field.name().as_str());
+                    if may_miss {
+                        // DataFusion reads the field's slot even where the struct is null.
+                        value = when(column(list_id).is_not_null(), value).end()?;
+                    }
+                    items.push(item(value, field, field.name()));
                 }
             }
             _ => items.push(item(column(list_id), element, "col")),
@@ -261,10 +285,10 @@ fn list_of_elements(base: &str, argument: &TypedExpr) -> Result<(Expr, FieldRef)
 }
 
 /// `list`, or a list of one null where it is null or empty.
-fn at_least_one(list: Expr, element: &FieldRef) -> Result<Expr> {
+fn at_least_one(list: Expr, element: &Field) -> Result<Expr> {
     let null = datafusion::common::ScalarValue::try_from(element.data_type())?;
     let one = datafusion::functions_nested::expr_fn::make_array(vec![Expr::Literal(null, None)]);
-    let nullable = Arc::new(element.as_ref().clone().with_nullable(true));
+    let nullable = Arc::new(element.clone().with_nullable(true));
     let one = datafusion::logical_expr::cast(one, DataType::List(nullable));
     let empty = datafusion::functions_nested::expr_fn::cardinality(list.clone()).eq(lit(0_u64));
     Ok(when(list.clone().is_null().or(empty), one).otherwise(list)?)

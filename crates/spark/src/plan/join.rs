@@ -114,8 +114,10 @@ impl Translator<'_> {
         }
         let in_pair = |a: &Attribute| pairs.iter().any(|(l, r)| l.id == a.id || r.id == a.id);
         items.extend(joined.columns.iter().filter(|a| !in_pair(a)).map(Attribute::typed));
-        // The sides' own columns stay reachable by qualifier, as in Spark.
-        self.project_to(&joined, &items)
+        // The sides' own columns stay reachable by qualifier and by DataFrame, as in Spark.
+        let semi = matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti);
+        let sides = if semi { Vec::new() } else { joined.columns.to_vec() };
+        self.project_with(&joined, &items, sides)
     }
 
     fn using_column(&self, side: &Frame, name: &str, which: &str) -> Result<Attribute> {

@@ -51,6 +51,16 @@ impl Translator<'_> {
 
     /// `input` projected to plain expressions.
     pub(super) fn project_to(&self, input: &Frame, items: &[TypedExpr]) -> Result<Frame> {
+        self.project_with(input, items, Vec::new())
+    }
+
+    /// `input` projected to plain expressions, see [`Below::Project`] for `sides`.
+    pub(super) fn project_with(
+        &self,
+        input: &Frame,
+        items: &[TypedExpr],
+        sides: Vec<Attribute>,
+    ) -> Result<Frame> {
         let mut columns: Vec<Attribute> = Vec::with_capacity(items.len());
         let mut exprs: Vec<Expr> = Vec::with_capacity(items.len());
         for item in items {
@@ -59,7 +69,7 @@ impl Translator<'_> {
             columns.push(column);
         }
         let plan = LogicalPlan::Projection(Projection::try_new(exprs.clone(), Arc::clone(&input.plan))?);
-        let below = Below::Project { input: input.clone(), exprs };
+        let below = Below::Project { input: input.clone(), exprs, sides };
         Ok(Frame { below: Some(Arc::new(below)), columns: Arc::new(columns), ..input.with_plan(plan) })
     }
 

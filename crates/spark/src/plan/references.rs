@@ -25,8 +25,12 @@ pub enum Reference {
 pub struct SourceReference {
     /// Lower-case short name; empty where the read names none (the session's default).
     pub format: String,
-    /// Paths as given, `path` option included.
+    /// Paths as given.
     pub paths: Vec<String>,
+    /// The option `path`.
+    pub path_option: Option<String>,
+    /// The name of a streaming source: `readStream.name(..)`.
+    pub name: Option<String>,
     /// Options as given, without `path`.
     pub options: Options,
     /// The schema the user gave, if any.
@@ -130,6 +134,8 @@ pub(super) fn of_read(read: &proto::Read) -> Result<Reference> {
                 [format, path] if is_file_format(format) => Ok(Reference::Source(SourceReference {
                     format: format.to_ascii_lowercase(),
                     paths: vec![path.clone()],
+                    path_option: None,
+                    name: None,
                     options: options(&table.options),
                     schema: None,
                     is_streaming: read.is_streaming,
@@ -145,17 +151,12 @@ pub(super) fn of_read(read: &proto::Read) -> Result<Reference> {
             if !source.predicates.is_empty() {
                 return Err(SparkError::unsupported("a JDBC read with predicates"));
             }
-            let mut paths = source.paths.clone();
-            paths.extend(
-                source
-                    .options
-                    .iter()
-                    .filter(|(k, _)| k.eq_ignore_ascii_case("path"))
-                    .map(|(_, path)| path.clone()),
-            );
+            let path_option = source.options.iter().find(|(k, _)| k.eq_ignore_ascii_case("path"));
             Ok(Reference::Source(SourceReference {
                 format: source.format.clone().unwrap_or_default().to_ascii_lowercase(),
-                paths,
+                paths: source.paths.clone(),
+                path_option: path_option.map(|(_, path)| path.clone()),
+                name: source.source_name.clone(),
                 options: options(&source.options),
                 schema,
                 is_streaming: read.is_streaming,

@@ -34,6 +34,8 @@ pub(super) struct RelationScope<'s, 'a> {
     hidden: OnceCell<Vec<Attribute>>,
     below: Option<Frame>,
     revealed: RefCell<Vec<Attribute>>,
+    /// Whether hidden columns are found by qualifier and DataFrame only.
+    qualified_only: bool,
     /// Whether `window()` may stand here.
     windows_allowed: bool,
     window: RefCell<Option<Window>>,
@@ -43,6 +45,9 @@ pub(super) struct RelationScope<'s, 'a> {
     /// Resolved expressions that translation itself refers to, see [`bound_name`].
     bound: Vec<TypedExpr>,
 }
+
+/// What Spark's messages call `df["*"]`.
+const NAMELESS_STAR: &str = "\"unresolveddataframestar()\"";
 
 /// The unresolved expression that means the `index`-th bound expression of a scope: how
 /// translation hands resolved columns to functions. No text a user writes can name it.
@@ -73,11 +78,17 @@ enum Kind {
 impl<'s, 'a> RelationScope<'s, 'a> {
     /// A scope over `frame` in which `window()` may stand.
     pub fn select(translator: &'s Translator<'a>, frame: &Frame) -> Self {
+        Self { hidden: OnceCell::from(frame.sides()), ..Self::visible(translator, frame) }
+    }
+
+    /// As [`Self::select`], but nothing that is not visible is found.
+    pub fn visible(translator: &'s Translator<'a>, frame: &Frame) -> Self {
         Self {
             translator,
             columns: frame.columns.to_vec(),
             hidden: OnceCell::new(),
             below: None,
+            qualified_only: true,
             revealed: RefCell::default(),
             windows_allowed: true,
             window: RefCell::default(),
@@ -89,7 +100,12 @@ impl<'s, 'a> RelationScope<'s, 'a> {
 
     /// A scope over `frame` that also finds columns below it.
     pub fn with_hidden(translator: &'s Translator<'a>, frame: &Frame) -> Self {
-        Self { below: Some(frame.clone()), windows_allowed: false, ..Self::select(translator, frame) }
+        Self {
+            below: Some(frame.clone()),
+            qualified_only: false,
+            windows_allowed: false,
+            ..Self::visible(translator, frame)
+        }
     }
 
     /// A scope over an aggregation's input that also finds what the aggregation shows.
@@ -97,19 +113,20 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         let known = |a: &&Attribute| !input.columns.iter().any(|i| i.id == a.id);
         Self {
             hidden: OnceCell::from(shown.columns.iter().filter(known).cloned().collect::<Vec<_>>()),
+            qualified_only: false,
             windows_allowed: false,
-            ..Self::select(translator, input)
+            ..Self::visible(translator, input)
         }
     }
 
     /// A scope over `frame` where the names of [`bound_name`] mean `bound`, by position.
     pub fn binding(translator: &'s Translator<'a>, frame: &Frame, bound: Vec<TypedExpr>) -> Self {
-        Self { bound, windows_allowed: false, ..Self::select(translator, frame) }
+        Self { bound, windows_allowed: false, ..Self::visible(translator, frame) }
     }
 
     /// A scope over the columns of a join's two sides.
     pub fn join(translator: &'s Translator<'a>, left: &Frame, right: &Frame) -> Self {
-        let mut scope = Self::select(translator, left);
+        let mut scope = Self::visible(translator, left);
         scope.columns.extend(right.columns.iter().cloned());
         scope.is_streaming |= right.is_streaming;
         scope.windows_allowed = false;
@@ -169,10 +186,11 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         Some(TypedExpr { sql: name.clone(), named: true, ..found.clone() })
     }
 
-    /// `frame` with the window column that resolved expressions refer to.
+    /// `frame` with the window column and the hidden ones that resolved expressions refer to.
     pub fn windowed(&self, frame: &Frame) -> Result<Frame> {
+        let frame = self.revealed(frame)?;
         match self.window.borrow().as_ref() {
-            None => Ok(frame.clone()),
+            None => Ok(frame),
             Some(Window { time, kind, column }) => {
                 let input = frame.plan.as_ref().clone();
                 let plan = match kind {
@@ -214,10 +232,37 @@ impl<'s, 'a> RelationScope<'s, 'a> {
         }
     }
 
+    /// `df["*"]`: all columns of the DataFrame, as far up as they still are what they were.
+    fn star_of_plan(&self, plan_id: i64) -> Result<Vec<TypedExpr>> {
+        let mut nearest: Vec<(usize, Vec<&Attribute>)> = Vec::new();
+        for output in self.translator.plan_outputs(plan_id) {
+            let here = |column: &Attribute| {
+                self.columns.iter().chain(self.hidden()).find(|a| a.identity == column.identity)
+            };
+            let Some(found) = output.columns.iter().map(here).collect::<Option<Vec<_>>>() else { continue };
+            let ids = |columns: &[&Attribute]| columns.iter().map(|a| a.id.clone()).collect::<Vec<_>>();
+            if !nearest.iter().any(|(_, other)| ids(other) == ids(&found)) {
+                nearest.push((output.depth, found));
+            }
+        }
+        nearest.sort_by_key(|(depth, _)| *depth);
+        match nearest.as_slice() {
+            [] => Err(SparkError::new("CANNOT_RESOLVE_DATAFRAME_COLUMN").with("name", NAMELESS_STAR)),
+            [(first, _), (second, _), ..] if first == second => {
+                Err(SparkError::new("AMBIGUOUS_COLUMN_REFERENCE").with("name", NAMELESS_STAR))
+            }
+            [(_, found), ..] => {
+                found.iter().for_each(|column| self.note_hidden(column));
+                Ok(found.iter().map(|column| column.typed()).collect())
+            }
+        }
+    }
+
     fn by_name(&self, parts: &[String]) -> Result<Option<(Attribute, usize)>> {
         let found = match attribute::find(&self.columns, parts, self.case_sensitive())? {
             Some(found) => Some(found),
-            None => attribute::find(self.hidden(), parts, self.case_sensitive())?,
+            None => attribute::find(self.hidden(), parts, self.case_sensitive())?
+                .filter(|(_, used)| *used > 1 || !self.qualified_only),
         };
         Ok(found.map(|(column, used)| (column.clone(), used)))
     }
@@ -283,10 +328,7 @@ impl Scope for RelationScope<'_, '_> {
 
     fn columns(&self, target: &[String], plan_id: Option<i64>) -> Result<Vec<TypedExpr>> {
         if let Some(plan_id) = plan_id {
-            let outputs = self.translator.plan_outputs(plan_id);
-            let wanted =
-                |a: &&Attribute| outputs.iter().any(|o| o.columns.iter().any(|c| c.identity == a.identity));
-            return Ok(self.columns.iter().filter(wanted).map(Attribute::typed).collect());
+            return self.star_of_plan(plan_id);
         }
         if target.is_empty() {
             return Ok(self.columns.iter().map(Attribute::typed).collect());

@@ -102,7 +102,7 @@ impl Frame {
         }
         let exprs: Vec<Expr> = self.columns.iter().map(Attribute::expr).collect();
         let plan = LogicalPlan::Projection(Projection::try_new(exprs.clone(), Arc::clone(&self.plan))?);
-        let below = Below::Project { input: self.clone(), exprs };
+        let below = Below::Project { input: self.clone(), exprs, sides: Vec::new() };
         Ok(Self { plan: Arc::new(plan), below: Some(Arc::new(below)), ..self.clone() })
     }
 }
