@@ -2,6 +2,8 @@
 
 import pytest
 from conftest import connect
+from pyspark.errors import AnalysisException
+from pyspark.sql import Row
 from pyspark.sql.connect.session import SparkSession
 
 
@@ -73,3 +75,22 @@ def test_tags_are_kept_by_the_client(spark):
     assert spark.getTags() == {"mine"}
     assert spark.range(2).count() == 2
     spark.clearTags()
+
+
+def test_a_query_is_analysed_when_it_is_given(spark):
+    with pytest.raises(AnalysisException, match="UNRESOLVED_COLUMN"):
+        spark.sql("SELECT nope")
+
+
+def test_types_are_functions(spark):
+    row = spark.sql("SELECT int('1') + 1, float(1), string(3), date('2020-01-02'), boolean('true'), decimal('5')").first()
+    assert [str(value) for value in row] == ["2", "1.0", "3", "2020-01-02", "True", "5"]
+    assert spark.range(1).selectExpr("float(id)", "timestamp(id)").dtypes == [("id", "float"), ("id", "timestamp")]
+
+
+def test_structs_may_repeat_a_field_name(spark):
+    schema = "s struct<x: string, x: int>, t array<struct<y: int, y: int, x: int>>"
+    data = [Row(Row("a", 1), [Row(1, 2, 3)])]
+    frame = spark.createDataFrame(data, schema)
+    assert frame.schema.simpleString() == "struct<s:struct<x:string,x:int>,t:array<struct<y:int,y:int,x:int>>>"
+    assert [tuple(map(tuple, frame.first()[0:1])), tuple(frame.first()[1][0])] == [(("a", 1),), (1, 2, 3)]

@@ -1,6 +1,6 @@
 //! Rows as the Arrow messages of a response: sized, numbered, cut into chunks on request.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use datafusion::arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
@@ -172,7 +172,10 @@ fn zoned_field(field: &FieldRef, zone: &str) -> FieldRef {
 
 /// `data_type` with `zone` in every timestamp that has a zone.
 fn zoned_type(data_type: &DataType, zone: &str) -> DataType {
-    let fields = |fields: &Fields| fields.iter().map(|f| zoned_field(f, zone)).collect::<Fields>();
+    let fields = |fields: &Fields| {
+        let zoned = fields.iter().map(|f| zoned_field(f, zone)).collect::<Fields>();
+        numbered_duplicates(&zoned)
+    };
     match data_type {
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
             DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()))
@@ -182,6 +185,31 @@ fn zoned_type(data_type: &DataType, zone: &str) -> DataType {
         DataType::Map(entries, sorted) => DataType::Map(zoned_field(entries, zone), *sorted),
         other => other.clone(),
     }
+}
+
+/// Struct fields with names that repeat get `_0`, `_1`, .. after the name, as in Spark: clients
+/// take structs apart by name, and restore the names by the schema.
+fn numbered_duplicates(fields: &Fields) -> Fields {
+    let repeats = |name: &str| fields.iter().filter(|f| f.name() == name).count() > 1;
+    if !fields.iter().any(|f| repeats(f.name())) {
+        return fields.clone();
+    }
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let numbered = |field: &'_ FieldRef, number: usize| -> FieldRef {
+        let name = format!("{}_{number}", field.name());
+        Arc::new(field.as_ref().clone().with_name(name))
+    };
+    fields
+        .iter()
+        .map(|field| {
+            if !repeats(field.name()) {
+                return Arc::clone(field);
+            }
+            let next = seen.entry(field.name()).or_default();
+            *next += 1;
+            numbered(field, *next - 1)
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ pub async fn sql_command(
     let input = input(command);
     let (sql, bound) = parts(&input)?;
     let answer = match parse_statement(&sql.query, sql)? {
-        Statement::Query(_) => input.clone(),
+        Statement::Query(_) => {
+            // Spark analyses the query here: what is wrong with it is told now and not when it is used.
+            relation::translated(server, session, &input).await?;
+            input.clone()
+        }
         statement => {
             let rows = run(server, session, statement, bound).await?;
             local_relation(&rows)?

@@ -12,6 +12,7 @@
 
 mod aggregate;
 mod array;
+mod cast;
 mod collection;
 mod conditional;
 mod date_fields;

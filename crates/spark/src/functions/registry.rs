@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::LazyLock};
 use millstream_engine::SparkError;
 
 use super::{
-    Function, aggregate, array, collection, conditional, date_fields, date_time, format_string, hash, json,
-    math, misc, missing::MISSING, operator, regex, string, time_window,
+    Function, aggregate, array, cast, collection, conditional, date_fields, date_time, format_string, hash,
+    json, math, misc, missing::MISSING, operator, regex, string, time_window,
 };
 
 /// The families, in no particular order; a name belongs to one.
@@ -26,6 +26,7 @@ const FAMILIES: &[&[Function]] = &[
     json::FUNCTIONS,
     format_string::FUNCTIONS,
     misc::FUNCTIONS,
+    cast::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
