@@ -14,7 +14,7 @@ DATA   := .build/accelerometer-$(ROWS).csv
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python lint fmt bench compare origin spark-tests record clean
+.PHONY: help build demo test test-rust test-python lint fmt bench compare origin spark-tests suites record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ origin: build $(VENV) ## the script this comes from, unmodified: make origin ORI
 
 spark-tests: $(VENV) $(SPARK) ## the client tests against Apache Spark itself, the referee (needs Java)
 	MILLSTREAM_SPARK_PYTHON=$(abspath .venv-spark/bin/python) .venv/bin/python -m pytest -q tests/pyspark --spark
+
+suites: build $(VENV) ## PySpark's own test suites against ours: make suites CHECKOUT=path/to/apache-spark (docs/spark-tests.md)
+	.venv/bin/python scripts/spark_suites.py $(CHECKOUT)
 
 record: $(SPARK) ## records the golden files anew from Apache Spark (needs Java)
 	.venv-spark/bin/python tests/golden/record_streaming.py
