@@ -185,6 +185,8 @@ conditions! {
     "INCONSISTENT_BEHAVIOR_CROSS_VERSION.PARSE_DATETIME_BY_NEW_PARSER" "42K0B" Spark "You may get a different result due to the upgrading to Spark >= 3.0: Fail to parse <datetime> in the new parser. You can set <config> to \"LEGACY\" to restore the behavior before Spark 3.0, or set to \"CORRECTED\" and treat it as an invalid datetime string.";
     "INCORRECT_END_OFFSET" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but it's <endSeconds> now.";
     "INCORRECT_RAMP_UP_RATE" "22003" Arithmetic "Max offset with <rowsPerSecond> rowsPerSecond is <maxSeconds>, but 'rampUpTimeSeconds' is <rampUpTimeSeconds>.";
+    "INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS" "21S01" Analysis "Cannot write to <tableName>, the reason is not enough data columns:\nTable columns: <tableColumns>.\nData columns: <dataColumns>.";
+    "INSERT_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS" "21S01" Analysis "Cannot write to <tableName>, the reason is too many data columns:\nTable columns: <tableColumns>.\nData columns: <dataColumns>.";
     "INTERNAL_ERROR" "XX000" Spark "<message>";
     "INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION" "22015" Arithmetic "Integer overflow while operating with intervals. Try devising appropriate values for the interval parameters.";
     "INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION" "22015" Arithmetic "Integer overflow while operating with intervals. Use <functionName> to tolerate overflow and return NULL instead.";
@@ -266,6 +268,7 @@ conditions! {
     "INVALID_USAGE_OF_STAR_OR_REGEX" "42000" Analysis "Invalid usage of <elem> in <prettyName>.";
     "INVALID_WHERE_CONDITION" "42903" Analysis "The WHERE condition <condition> contains invalid expressions: <expressionList>.\nRewrite the query to avoid window functions, aggregate functions, and generator functions in the WHERE clause.";
     "JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE" "42K0E" Analysis "The join condition <joinCondition> has the invalid type <conditionType>, expected \"BOOLEAN\".";
+    "LOCATION_ALREADY_EXISTS" "42710" Analysis "Cannot name the managed table as <identifier>, as its associated location <location> already exists. Please pick a different table name, or remove the existing location first.";
     "MALFORMED_CHARACTER_CODING" "22000" Analysis "Invalid value found when performing <function> with <charset>";
     "MALFORMED_CSV_RECORD" "KD000" Runtime "Malformed CSV record: <badRecord>";
     "MALFORMED_LOG_FILE" "KD002" Spark "Log file was malformed: failed to read correct log version from <text>.";
@@ -292,6 +295,7 @@ conditions! {
     "PATH_NOT_FOUND" "42K03" Analysis "Path does not exist: <path>.";
     "REMAINDER_BY_ZERO" "22012" Arithmetic "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead. If necessary set <config> to \"false\" to bypass this error.";
     "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE" "42000" Analysis "The watermark clause requires an explicit name if expression is specified, but got <sqlExpr>.";
+    "SCHEMA_NOT_FOUND" "42704" Analysis "The schema <schemaName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a catalog, verify the current_schema() output, or qualify the name with the correct catalog.\nTo tolerate the error on drop use DROP SCHEMA IF EXISTS.";
     "SQL_CONF_NOT_FOUND" "42K0I" NoSuchElement "The SQL config <sqlConf> cannot be found. Please verify that the config exists.";
     "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided key schema does not match existing state key schema.\nPlease check number and type of fields.\nExisting key_schema=<storedKeySchema> and new key_schema=<newKeySchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
     "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided value schema does not match existing state value schema.\nPlease check number and type of fields.\nExisting value_schema=<storedValueSchema> and new value_schema=<newValueSchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
@@ -304,6 +308,7 @@ conditions! {
     "STREAMING_QUERY_EVOLUTION_ERROR.SOURCE_NAMING_NOT_SUPPORTED" "42KDE" Analysis "Streaming query evolution error: Streaming source naming is not supported. Source name '<name>' was provided but the feature is disabled. Please enable the feature by setting spark.sql.streaming.queryEvolution.enableSourceEvolution to true.";
     "STREAMING_STATEFUL_OPERATOR_NOT_MATCH_IN_STATE_METADATA" "42K03" Analysis "Streaming stateful operator name does not match with the operator in state metadata. This likely to happen when user adds/removes/changes stateful operator of existing streaming query.\nStateful operators in the metadata: [<OpsInMetadataSeq>]; Stateful operators in current batch: [<OpsInCurBatchSeq>].";
     "STREAM_FAILED" "XXKST" StreamingQuery "Query [id = <id>, runId = <runId>] terminated with exception: <message>";
+    "TABLE_OR_VIEW_ALREADY_EXISTS" "42P07" Analysis "Cannot create table or view <relationName> because it already exists.\nChoose a different name, drop or replace the existing object, or add the IF NOT EXISTS clause to tolerate pre-existing objects.";
     "TABLE_OR_VIEW_NOT_FOUND" "42P01" Analysis "The table or view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nSearch path: <searchPath>.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS or DROP TABLE IF EXISTS.";
     "TASK_WRITE_FAILED" "58030" Spark "Task failed while writing rows to <path>.";
     "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS" "42P07" Analysis "Cannot create the temporary view <relationName> because it already exists.\nChoose a different name, drop or replace the existing view.";
@@ -338,18 +343,25 @@ conditions! {
     "_LEGACY_ERROR_TEMP_1036" "42601" Analysis "Window Frame <wf> must match the required frame <required>.";
     "_LEGACY_ERROR_TEMP_1039" "0A000" Analysis "Multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported.";
     "_LEGACY_ERROR_TEMP_1040" "42000" Analysis "Gap duration expression used in session window must be CalendarIntervalType, but got <dt>.";
+    "_LEGACY_ERROR_TEMP_1135" "42000" Analysis "<className> is not a valid Spark SQL Data Source.";
     "_LEGACY_ERROR_TEMP_1155" "42000" Analysis "Partition column `<col>` not found in schema <schemaCatalog>.";
+    "_LEGACY_ERROR_TEMP_1161" "42000" Analysis "The column number of the existing table <tableName> (<existingTableSchema>) doesn't match the data schema (<querySchema>).";
     "_LEGACY_ERROR_TEMP_1181" "XXKST" Analysis "Stream-stream join without equality predicate is not supported.";
     "_LEGACY_ERROR_TEMP_1188" "42000" Analysis "There is a 'path' option set and <method>() is called with a path parameter. Either remove the path option, or call <method>() without the parameter. To ignore this check, set '<config>' to 'true'.";
+    "_LEGACY_ERROR_TEMP_1190" "42000" Analysis "Temporary view <viewName> doesn't support streaming write.";
     "_LEGACY_ERROR_TEMP_1194" "XXKD0" Analysis "queryName must be specified for memory sink.";
     "_LEGACY_ERROR_TEMP_1196" "42000" Analysis "<columnType> column <columnName> not found in existing columns (<validColumnNames>).";
     "_LEGACY_ERROR_TEMP_1207" "42000" Analysis "The duration and time inputs to window must be an integer, long or string literal.";
     "_LEGACY_ERROR_TEMP_1290" "42000" Analysis "Text data source supports only a single column, and you have <schemaSize> columns.";
+    "_LEGACY_ERROR_TEMP_1295" "42000" Analysis "Set a host to read from with option(\"host\", ...).";
+    "_LEGACY_ERROR_TEMP_1296" "42000" Analysis "Set a port to read from with option(\"port\", ...).";
+    "_LEGACY_ERROR_TEMP_1297" "42000" Analysis "IncludeTimestamp must be set to either \"true\" or \"false\".";
     "_LEGACY_ERROR_TEMP_1298" "XXKST" Analysis "checkpointLocation must be specified either through option(\"checkpointLocation\", ...) or SparkSession.conf.set(\"spark.sql.streaming.checkpointLocation\", ...).";
     "_LEGACY_ERROR_TEMP_1299" "XXKST" Analysis "This query does not support recovering from checkpoint location. Delete <location> to start over.";
     "_LEGACY_ERROR_TEMP_1306" "42000" Analysis "There is a 'path' or 'paths' option set and load() is called with path parameters. Either remove the path option if it's the same as the path parameter, or add it to the load() parameter if you do want to read multiple paths. To ignore this check, set '<config>' to 'true'.";
     "_LEGACY_ERROR_TEMP_2048" "42000" IllegalArgument "Schema must be specified when creating a streaming source DataFrame. If some files already exist in the directory, then depending on the file format you may be able to create a static DataFrame on that directory with 'spark.read.load(directory)' and infer schema from it.";
     "_LEGACY_ERROR_TEMP_2049" "XXKD0" Unsupported "Data source <className> does not support streamed <operator>.";
+    "_LEGACY_ERROR_TEMP_2242" "0A000" Unsupported "<provider> source does not support user-specified schema.";
     "_LEGACY_ERROR_TEMP_3101" "42000" Analysis "The input is not a correct window column: <windowTime>";
     "_LEGACY_ERROR_TEMP_3102" "XXKST" Analysis "<msg>";
     "_LEGACY_ERROR_TEMP_3231" "22006" IllegalArgument "Intervals greater than a month is not supported (<interval>).";

@@ -4,6 +4,7 @@ pub mod file;
 mod offset;
 mod rate;
 mod rate_micro_batch;
+mod socket;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -19,6 +20,7 @@ use crate::{
 pub use offset::Offset;
 pub use rate::{RateSource, rate_schema};
 pub use rate_micro_batch::RateMicroBatchSource;
+pub use socket::{SocketSource, socket_schema};
 
 /// What a streaming read asks for, before the query runs: Spark's
 /// `readStream.format(..).schema(..).option(..).load(path)`.
@@ -54,6 +56,7 @@ pub fn create(
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             Ok(Arc::new(RateMicroBatchSource::new(spec, i64::try_from(cores).unwrap_or(1))?))
         }
+        "socket" => Ok(Arc::new(SocketSource::new(spec, clock)?)),
         "csv" | "json" | "parquet" | "text" => {
             let zone = Zone::parse(zone).unwrap_or(Zone::UTC);
             Ok(Arc::new(file::FileSource::new(spec, log, storage, clock, zone)?))

@@ -124,6 +124,7 @@ const TEXT: &[&str] = &["wholetext", "lineSep", "compression", "codec", "encodin
 const RATE: &[&str] = &["rowsPerSecond", "rampUpTime", "numPartitions", "useManualClock"];
 const RATE_MICRO_BATCH: &[&str] =
     &["rowsPerBatch", "numPartitions", "startTimestamp", "advanceMillisPerBatch"];
+const SOCKET: &[&str] = &["host", "port", "includeTimestamp", "numPartitions"];
 const CONSOLE: &[&str] = &["numRows", "truncate"];
 
 /// The known options of a format, or nothing where the format is not known either.
@@ -135,6 +136,7 @@ fn known(format: &str, used: Use) -> Option<Vec<&'static str>> {
         "text" => TEXT,
         "rate" => RATE,
         "rate-micro-batch" => RATE_MICRO_BATCH,
+        "socket" => SOCKET,
         "console" => CONSOLE,
         "memory" | "noop" => &[],
         _ => return None,

@@ -12,6 +12,8 @@ pub mod relation;
 mod resolve;
 mod sql;
 mod streaming_query;
+mod table_write;
+mod tables;
 mod view;
 mod write;
 mod write_stream;

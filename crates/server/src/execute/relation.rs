@@ -49,7 +49,7 @@ pub async fn answer(
         return send_observed(responses, &plan).await;
     }
     if let Some(RelType::Catalog(call)) = &relation.rel_type {
-        let batch = catalog::rows(server, session, call)?;
+        let batch = catalog::rows(server, session, call).await?;
         let schema = batch.schema();
         return send(session, responses, &schema, futures::stream::iter([Ok(batch)]).boxed()).await;
     }

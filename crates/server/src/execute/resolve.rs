@@ -13,7 +13,10 @@ use millstream_spark::plan::{
 };
 use spark_connect_proto::Relation;
 
-use super::known_options::{self, Use};
+use super::{
+    known_options::{self, Use},
+    tables::Tables,
+};
 use crate::{
     server::Server,
     session::{Session, views::View},
@@ -33,7 +36,7 @@ pub async fn resolve(server: &Server, session: &Session, relation: &Relation) ->
                 }
             }
             Reference::Table(table) => {
-                if let Some(found) = resolve_table(server, session, &table) {
+                if let Some(found) = resolve_table(server, session, &table).await? {
                     resolved.add_table(table, found);
                 }
             }
@@ -51,15 +54,33 @@ pub async fn resolve(server: &Server, session: &Session, relation: &Relation) ->
     Ok(resolved)
 }
 
-/// A view or table by name: a temporary view of the session, or a global one.
-fn resolve_table(server: &Server, session: &Session, table: &TableReference) -> Option<ResolvedTable> {
-    match table.name.as_slice() {
+/// A view or table by name: a temporary view of the session, a global one, or a table of the
+/// warehouse.
+async fn resolve_table(
+    server: &Server,
+    session: &Session,
+    table: &TableReference,
+) -> Result<Option<ResolvedTable>> {
+    let view = match table.name.as_slice() {
         [name] => session.views.read().get(name).map(View::resolved),
         [database, name] if database.eq_ignore_ascii_case(GLOBAL_TEMP) => {
             server.global_views.read().get(name).map(View::resolved)
         }
         _ => None,
+    };
+    if view.is_some() {
+        return Ok(view);
     }
+    let Ok(own) = Tables::own_name(&table.name) else { return Ok(None) };
+    let Some(found) = Tables::of(session)?.get(own).await? else { return Ok(None) };
+    let zone = session.conf.read().zone();
+    let (format, options, schema) = (found.provider.clone(), found.options(), found.schema()?);
+    let paths = vec![found.location.clone()];
+    if table.is_streaming {
+        return Ok(Some(ResolvedTable::Stream(SourceSpec { format, schema, options, paths })));
+    }
+    let rows = blocking(move || file::resolve(&format, &paths, &options, Some(schema), zone)).await?;
+    Ok(Some(ResolvedTable::Provider(Arc::new(rows))))
 }
 
 /// The database of global temporary views (`spark.sql.globalTempDatabase`).
@@ -74,7 +95,6 @@ const SPARK_FORMATS: &[&str] = &[
     "xml",
     "binaryfile",
     "kafka",
-    "socket",
     "jdbc",
     "delta",
     "iceberg",

@@ -7,9 +7,10 @@ use datafusion::arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema},
 };
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, batch::SaveMode};
 use millstream_spark::{
-    sql::{Statement, parse_statement},
+    plan::quote_parts,
+    sql::{CreateTable, Statement, parse_statement},
     types,
 };
 use spark_connect_proto::{
@@ -17,7 +18,14 @@ use spark_connect_proto::{
     execute_plan_response::SqlCommandResult, relation::RelType,
 };
 
-use super::{arrow_batches::ipc_stream, explain, relation, resolve::GLOBAL_TEMP, view};
+use super::{
+    arrow_batches::ipc_stream,
+    explain, relation,
+    resolve::GLOBAL_TEMP,
+    table_write,
+    tables::{CATALOG, DATABASE, NewTable, Tables, already_exists},
+    view,
+};
 use crate::{operation::Responses, server::Server, session::Session};
 
 /// Runs a SQL command.
@@ -98,8 +106,8 @@ async fn run(
             view::create(server, session, &name, bind(query), global, replace).await?;
             empty()
         }
-        Statement::DropView { name, if_exists } => {
-            drop_view(server, session, &name, if_exists)?;
+        Statement::DropView { name, if_exists, table } => {
+            drop_view(server, session, &name, if_exists, table).await?;
             empty()
         }
         Statement::SetConf { key, value } => {
@@ -119,7 +127,15 @@ async fn run(
             session.conf.write().reset();
             empty()
         }
-        Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()),
+        Statement::ShowTables { pattern } => show_tables(session, pattern.as_deref()).await,
+        Statement::CreateTable(table) => {
+            create_table(server, session, *table, bind).await?;
+            empty()
+        }
+        Statement::Insert { name, query, overwrite } => {
+            table_write::insert(server, session, &name, bind(query), overwrite).await?;
+            empty()
+        }
         Statement::DescribeTable { name } => {
             let quoted: Vec<String> =
                 name.iter().map(|part| types::quote_identifier(part).to_string()).collect();
@@ -135,7 +151,38 @@ async fn run(
     }
 }
 
-fn drop_view(server: &Server, session: &Session, name: &[String], if_exists: bool) -> Result<()> {
+async fn create_table(
+    server: &Server,
+    session: &Session,
+    table: CreateTable,
+    bind: impl Fn(Relation) -> Relation,
+) -> Result<()> {
+    let mode = if table.if_not_exists { SaveMode::Ignore } else { SaveMode::ErrorIfExists };
+    let CreateTable { name, provider, partition_by, options, location, .. } = table;
+    let options = options.into_iter().collect();
+    if let Some(query) = table.query {
+        let new = table_write::Creation { name, provider, partition_by, options, location };
+        return table_write::save_as(server, session, new, bind(query), mode).await.map(drop);
+    }
+    let tables = Tables::of(session)?;
+    let own = Tables::own_name(&name)?.to_string();
+    if tables.get(&own).await?.is_some() {
+        return if table.if_not_exists { Ok(()) } else { Err(already_exists(&own)) };
+    }
+    let schema =
+        Arc::new(Schema::new(table.columns.unwrap_or_else(datafusion::arrow::datatypes::Fields::empty)));
+    let new = NewTable { name: own, provider, schema, partition_by, options, location };
+    let table = tables.define(new).await?;
+    tables.put(&table).await
+}
+
+async fn drop_view(
+    server: &Server,
+    session: &Session,
+    name: &[String],
+    if_exists: bool,
+    table: bool,
+) -> Result<()> {
     let dropped = match name {
         [view] => session.views.write().drop_view(view),
         [database, view] if database.eq_ignore_ascii_case(GLOBAL_TEMP) => {
@@ -143,29 +190,48 @@ fn drop_view(server: &Server, session: &Session, name: &[String], if_exists: boo
         }
         _ => false,
     };
-    if dropped || if_exists {
+    if dropped {
         return Ok(());
     }
-    let quoted: Vec<String> = name.iter().map(|part| format!("`{part}`")).collect();
-    Err(SparkError::new("VIEW_NOT_FOUND").with("relationName", quoted.join(".")))
+    if !table {
+        let missing = SparkError::new("VIEW_NOT_FOUND").with("relationName", quote_parts(name));
+        return if if_exists { Ok(()) } else { Err(missing) };
+    }
+    let tables = Tables::of(session)?;
+    let found = match Tables::own_name(name) {
+        Ok(own) => tables.get(own).await?,
+        Err(_) => None,
+    };
+    match found {
+        Some(found) => tables.drop_table(&found).await,
+        None if if_exists => Ok(()),
+        None => {
+            let mut full = vec![CATALOG.to_string(), DATABASE.to_string()];
+            full.truncate(3_usize.saturating_sub(name.len()));
+            full.extend(name.iter().cloned());
+            Err(SparkError::new("TABLE_OR_VIEW_NOT_FOUND")
+                .with("relationName", quote_parts(&full))
+                .with("searchPath", "[`spark_catalog`.`default`]"))
+        }
+    }
 }
 
-fn show_tables(session: &Session, pattern: Option<&str>) -> Result<RecordBatch> {
+async fn show_tables(session: &Session, pattern: Option<&str>) -> Result<RecordBatch> {
+    let tables = Tables::of(session)?.list().await?;
     let views = session.views.read();
-    let names: Vec<&str> = views
-        .iter()
-        .map(|view| view.name.as_str())
-        .filter(|name| pattern.is_none_or(|p| like(p, name)))
-        .collect();
+    let named = tables.iter().map(|table| (DATABASE, table.name.as_str(), false));
+    let named = named.chain(views.iter().map(|view| ("", view.name.as_str(), true)));
+    let rows: Vec<(&str, &str, bool)> =
+        named.filter(|(_, name, _)| pattern.is_none_or(|p| like(p, name))).collect();
     let schema = Schema::new(vec![
         Field::new("namespace", DataType::Utf8, false),
         Field::new("tableName", DataType::Utf8, false),
         Field::new("isTemporary", DataType::Boolean, false),
     ]);
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from(vec![""; names.len()])),
-        Arc::new(StringArray::from(names.clone())),
-        Arc::new(BooleanArray::from(vec![true; names.len()])),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|(namespace, ..)| namespace))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, name, _)| name))),
+        Arc::new(BooleanArray::from(rows.iter().map(|(.., temporary)| *temporary).collect::<Vec<_>>())),
     ];
     batch(schema, columns)
 }

@@ -19,6 +19,7 @@ use super::{
     partitions::partitions,
     relation,
     resolve::absolute,
+    table_write,
     write_stream::local_path,
 };
 use crate::{operation::Responses, server::Server, session::Session};
@@ -33,7 +34,10 @@ pub async fn write(
     responses: &Responses,
     command: &WriteOperation,
 ) -> Result<()> {
-    refuse_tables(command)?;
+    refuse_layouts(command)?;
+    if let Some(SaveType::Table(table)) = &command.save_type {
+        return table_write::save(server, session, responses, command, table, mode(command.mode())).await;
+    }
     let input = command.input.as_ref().ok_or_else(|| SparkError::internal("a write without a plan"))?;
     let format = match command.source.as_deref().unwrap_or_default().to_ascii_lowercase() {
         given if given.is_empty() => {
@@ -91,10 +95,7 @@ pub async fn write(
     relation::send_observed(responses, &plan).await
 }
 
-fn refuse_tables(command: &WriteOperation) -> Result<()> {
-    if let Some(SaveType::Table(table)) = &command.save_type {
-        return Err(SparkError::unsupported(format!("`saveAsTable`/`insertInto` ({})", table.table_name)));
-    }
+fn refuse_layouts(command: &WriteOperation) -> Result<()> {
     if command.bucket_by.is_some() || !command.sort_column_names.is_empty() {
         return Err(SparkError::unsupported("`bucketBy` and `sortBy` of a write"));
     }

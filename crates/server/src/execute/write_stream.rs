@@ -1,6 +1,11 @@
 //! `writeStream ... start()`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use millstream_engine::{
@@ -11,7 +16,7 @@ use millstream_engine::{
     time::Zone,
 };
 use millstream_spark::{
-    plan::{Translated, translate},
+    plan::{Translated, parse_identifier, translate},
     sql::interval::parse_interval,
 };
 use parking_lot::Mutex;
@@ -25,6 +30,7 @@ use super::{
     file_sink,
     known_options::{self, Use},
     resolve::{absolute, resolve},
+    tables::{NewTable, Tables},
 };
 use crate::{operation::Responses, server::Server, session::Session};
 
@@ -56,6 +62,13 @@ pub async fn start(
     }
     let output_mode = output_mode(&command.output_mode)?;
     let name = (!command.query_name.is_empty()).then(|| command.query_name.clone());
+    let command = &match &command.sink_destination {
+        Some(SinkDestination::TableName(table)) => {
+            let schema = translated.schema();
+            Cow::Owned(table_target(session, command, table, schema, output_mode).await?)
+        }
+        _ => Cow::Borrowed(command),
+    };
     let options = Options::new(command.options.clone());
     let target = target(server, session, command, &options, &translated, name.as_deref(), output_mode, zone)?;
     let spec = QuerySpec {
@@ -96,15 +109,64 @@ pub async fn start(
     Ok(())
 }
 
+/// The command that writes into the files of a table, which is created if it is not there.
+async fn table_target(
+    session: &Session,
+    command: &WriteStreamOperationStart,
+    table: &str,
+    schema: SchemaRef,
+    output_mode: OutputMode,
+) -> Result<WriteStreamOperationStart> {
+    let name = parse_identifier(table)?;
+    if let [view] = name.as_slice()
+        && session.views.read().get(view).is_some()
+    {
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_1190").with("viewName", view));
+    }
+    let tables = Tables::of(session)?;
+    let own = Tables::own_name(&name)?;
+    let table = match tables.get(own).await? {
+        Some(table) => table,
+        None => {
+            let mut options: BTreeMap<String, String> =
+                command.options.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            let path = options.keys().find(|k| k.eq_ignore_ascii_case("path")).cloned();
+            let location = path.and_then(|key| options.remove(&key));
+            options.retain(|key, _| !key.eq_ignore_ascii_case("checkpointLocation"));
+            let new = NewTable {
+                name: own.to_string(),
+                provider: Some(command.format.clone()),
+                schema,
+                partition_by: command.partitioning_column_names.clone(),
+                options,
+                location,
+            };
+            let table = tables.define(new).await?;
+            if output_mode == OutputMode::Append {
+                tables.put(&table).await?;
+            }
+            table
+        }
+    };
+    let own = table.options();
+    let mut options: HashMap<String, String> =
+        own.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    options.extend(command.options.clone());
+    Ok(WriteStreamOperationStart {
+        options,
+        format: table.provider.clone(),
+        partitioning_column_names: table.partition_by.clone(),
+        sink_destination: Some(SinkDestination::Path(table.location)),
+        ..command.clone()
+    })
+}
+
 fn refuse_functions(command: &WriteStreamOperationStart) -> Result<()> {
     if command.foreach_batch.is_some() {
         return Err(SparkError::unsupported("`foreachBatch` (a Python function as a streaming sink)"));
     }
     if command.foreach_writer.is_some() {
         return Err(SparkError::unsupported("`foreach` (a Python function as a streaming sink)"));
-    }
-    if let Some(SinkDestination::TableName(table)) = &command.sink_destination {
-        return Err(SparkError::unsupported(format!("`toTable` ({table})")));
     }
     if !command.clustering_column_names.is_empty() {
         return Err(SparkError::unsupported("`clusterBy` of a stream"));

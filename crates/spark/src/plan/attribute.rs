@@ -186,7 +186,7 @@ fn quote_if_odd(part: &str) -> String {
 }
 
 /// Parts in backticks, joined by dots.
-pub(crate) fn quote_parts(parts: &[String]) -> String {
+pub fn quote_parts(parts: &[String]) -> String {
     parts.iter().map(|p| quote_identifier(p)).collect::<Vec<_>>().join(".")
 }
 

@@ -6,7 +6,10 @@ use datafusion::{
     functions_aggregate::first_last::first_value,
     logical_expr::{Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, Projection},
 };
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{
+    Result, SparkError,
+    plan::{UpdatingSessions, is_session_window},
+};
 use spark_connect_proto as proto;
 
 use super::{
@@ -30,6 +33,7 @@ impl Translator<'_> {
             keys
         };
         let all = keys.len() == input.columns.len();
+        let input = sessions_merged(input, &keys);
         let plan = if all {
             LogicalPlan::Distinct(Distinct::All(Arc::clone(&input.plan)))
         } else if input.is_streaming {
@@ -61,6 +65,17 @@ impl Translator<'_> {
         }
         Ok(found)
     }
+}
+
+/// Groups by a session window merge sessions, and Spark makes groups of what it deduplicates.
+fn sessions_merged(input: Frame, keys: &[Attribute]) -> Frame {
+    let Some(session) = keys.iter().find(|key| is_session_window(&key.field)) else { return input };
+    if input.is_streaming {
+        return input;
+    }
+    let others = keys.iter().filter(|key| key.id != session.id).map(Attribute::column).collect();
+    let plan = UpdatingSessions::plan(input.plan.as_ref().clone(), others, session.column());
+    input.with_plan(plan)
 }
 
 /// The first row of each group of equal `keys`, columns in their order.

@@ -46,7 +46,7 @@ mod unpivot;
 mod watermark;
 mod window_function;
 
-pub(crate) use attribute::quote_parts;
+pub use attribute::quote_parts;
 pub use identifier::parse_identifier;
 pub use observed_metrics::observed_metrics;
 pub use references::{Reference, SourceReference, TableReference, references};

@@ -8,7 +8,11 @@ use datafusion::{
     datasource::provider_as_source,
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
 };
-use millstream_engine::{Result, SparkError, plan::StreamScan, source::SourceSpec};
+use millstream_engine::{
+    Result, SparkError,
+    plan::StreamScan,
+    source::{SourceSpec, socket_schema},
+};
 use spark_connect_proto as proto;
 
 use super::{
@@ -34,6 +38,9 @@ impl<'a> Translator<'a> {
     }
 
     fn source(&self, source: &SourceReference) -> Result<Frame> {
+        if source.format == "socket" {
+            return self.socket(source);
+        }
         if source.is_streaming && RATE_FORMATS.contains(&source.format.as_str()) {
             return self.rate(source);
         }
@@ -42,6 +49,23 @@ impl<'a> Translator<'a> {
             Some(ResolvedSource::Stream(spec)) => self.stream(spec.clone()),
             None => Err(SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", source.format.clone())),
         }
+    }
+
+    fn socket(&self, source: &SourceReference) -> Result<Frame> {
+        if !source.is_streaming {
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1135").with("className", "socket"));
+        }
+        if source.schema.is_some() {
+            return Err(
+                SparkError::new("_LEGACY_ERROR_TEMP_2242").with("provider", "TextSocketSourceProvider")
+            );
+        }
+        self.stream(SourceSpec {
+            format: source.format.clone(),
+            schema: socket_schema(&source.options)?,
+            options: source.options.clone(),
+            paths: Vec::new(),
+        })
     }
 
     fn rate(&self, source: &SourceReference) -> Result<Frame> {
@@ -111,6 +135,7 @@ impl<'a> Translator<'a> {
     fn resolved_table(&self, found: &'a ResolvedTable) -> Result<Frame> {
         match found {
             ResolvedTable::Provider(provider) => self.scan(Arc::clone(provider)),
+            ResolvedTable::Stream(spec) => self.stream(spec.clone()),
             ResolvedTable::View { relation, resolved } => self.frame_with(relation, resolved),
         }
     }

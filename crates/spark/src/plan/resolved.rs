@@ -41,6 +41,8 @@ pub enum ResolvedTable {
         /// Its references, resolved.
         resolved: Arc<ResolvedSet>,
     },
+    /// A table read as a stream.
+    Stream(SourceSpec),
     /// Rows at hand, for example a memory sink; the provider's schema has the user's names.
     Provider(Arc<dyn TableProvider>),
 }

@@ -344,12 +344,41 @@ impl Lexer {
         }
         if upper == "WATERMARK" {
             if let Some(of) = self.delay_of() {
+                if !self.after_table() {
+                    return Err(syntax_error("'WATERMARK'"));
+                }
                 return self.watermark(of);
             }
             self.at = before;
         }
         self.out.push_str(&word);
         Ok(())
+    }
+
+    /// Whether a table without alias was read last.
+    fn after_table(&self) -> bool {
+        let mut before = self.out.trim_end();
+        if before.ends_with(')') {
+            return true;
+        }
+        loop {
+            let name = match before.strip_suffix('`') {
+                Some(inside) => inside.rfind('`').and_then(|open| inside.get(..open)),
+                None => before.rfind(|c| !is_word(c)).and_then(|end| {
+                    let next = end + before.get(end..)?.chars().next()?.len_utf8();
+                    before.get(..next)
+                }),
+            };
+            before = name.unwrap_or_default();
+            match before.strip_suffix('.') {
+                Some(rest) => before = rest,
+                None => break,
+            }
+        }
+        let before = before.trim_end();
+        let word = before.rsplit(|c| !is_word(c)).next().unwrap_or_default();
+        before.ends_with([',', '('])
+            || ["FROM", "JOIN", "TABLE"].iter().any(|known| word.eq_ignore_ascii_case(known))
     }
 
     /// Whether a table is due.
@@ -670,6 +699,14 @@ mod tests {
             ("`a'b` '%\\%'", "`a'b` '%\\%'"),
         ] {
             assert_eq!(rewrite(text).unwrap(), expected, "{text}");
+        }
+        let clause = "WATERMARK ts DELAY OF INTERVAL 1 DAY";
+        for table in ["t", "a.`b c`", "`t`", "x, u", "(SELECT 1)"] {
+            rewrite(&format!("SELECT * FROM {table} {clause}")).unwrap();
+        }
+        for aliased in ["t AS x", "t x", "a.b `x`"] {
+            let error = rewrite(&format!("SELECT * FROM {aliased} {clause}")).unwrap_err();
+            assert!(error.to_string().contains("'WATERMARK'"), "{error}");
         }
         assert_eq!(rewrite("'abc").unwrap_err().class(), "PARSE_SYNTAX_ERROR");
     }

@@ -10,9 +10,11 @@ mod lexical;
 mod literal;
 mod query;
 mod statement;
+mod table;
 
 pub use statement::{parse_expression, parse_statement};
 
+use datafusion::arrow::datatypes::Fields;
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
 
@@ -38,6 +40,19 @@ pub enum Statement {
         name: Vec<String>,
         /// `IF EXISTS`.
         if_exists: bool,
+        /// `DROP TABLE`.
+        table: bool,
+    },
+    /// `CREATE TABLE [IF NOT EXISTS] name [(columns)] [USING format] .. [AS query]`.
+    CreateTable(Box<CreateTable>),
+    /// `INSERT INTO [TABLE] name query`, `INSERT OVERWRITE [TABLE] name query`.
+    Insert {
+        /// The table's name, in parts.
+        name: Vec<String>,
+        /// The rows.
+        query: proto::Relation,
+        /// `OVERWRITE`.
+        overwrite: bool,
     },
     /// `SET key = value`.
     SetConf {
@@ -75,6 +90,27 @@ pub enum Statement {
         /// `EXTENDED`, `FORMATTED`, ... in upper case; empty for plain `EXPLAIN`.
         mode: String,
     },
+}
+
+/// A table to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateTable {
+    /// The table's name, in parts.
+    pub name: Vec<String>,
+    /// Its columns, where they are given.
+    pub columns: Option<Fields>,
+    /// `USING format`.
+    pub provider: Option<String>,
+    /// `PARTITIONED BY (columns)`.
+    pub partition_by: Vec<String>,
+    /// `OPTIONS (key 'value', ..)`.
+    pub options: Vec<(String, String)>,
+    /// `LOCATION 'path'`.
+    pub location: Option<String>,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// `AS query`.
+    pub query: Option<proto::Relation>,
 }
 
 /// Parses the text of a Connect `SQL` relation, which must be a query.

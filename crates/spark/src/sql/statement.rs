@@ -10,7 +10,7 @@ use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
 
 use super::{
-    Statement, dialect::SparkDialect, expression::object_name, lexical, query::Converter, syntax_error,
+    Statement, dialect::SparkDialect, expression::object_name, lexical, query::Converter, syntax_error, table,
 };
 
 /// Nesting beyond which text is refused.
@@ -71,7 +71,7 @@ fn at_end(parser: &Parser<'_>) -> bool {
     parser.peek_token_ref().token == Token::EOF
 }
 
-fn near(parser: &Parser<'_>) -> SparkError {
+pub(super) fn near(parser: &Parser<'_>) -> SparkError {
     match &parser.peek_token_ref().token {
         Token::EOF => syntax_error("end of input"),
         token => syntax_error(&format!("'{token}'")),
@@ -79,7 +79,7 @@ fn near(parser: &Parser<'_>) -> SparkError {
 }
 
 /// Spark's error for one of the parser's, which names the token it stumbled over.
-fn parse_error(error: ParserError) -> SparkError {
+pub(super) fn parse_error(error: ParserError) -> SparkError {
     let text = match &error {
         ParserError::RecursionLimitExceeded => {
             return SparkError::unsupported(format!("SQL nested more than {RECURSION_LIMIT} levels deep"));
@@ -105,6 +105,7 @@ fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Sta
         "SELECT" | "WITH" | "VALUES" | "FROM" | "TABLE" => query(parser, converter).map(Statement::Query),
         "CREATE" => create_view(parser, converter),
         "DROP" => drop_view(parser),
+        "INSERT" => table::insert(parser, converter),
         "EXPLAIN" => explain(parser, converter),
         "DESCRIBE" | "DESC" => describe(parser, converter),
         "SHOW" => show(parser),
@@ -116,18 +117,18 @@ fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Sta
 }
 
 /// First words of Spark's other statements: those are known and not supported.
-const STATEMENTS: [&str; 26] = [
+const STATEMENTS: [&str; 25] = [
     "ADD", "ALTER", "ANALYZE", "BEGIN", "CACHE", "CALL", "CLEAR", "COMMENT", "DECLARE", "DELETE", "DFS",
-    "EXECUTE", "EXPORT", "GRANT", "IMPORT", "INSERT", "LIST", "LOAD", "MERGE", "MSCK", "REFRESH", "REPAIR",
-    "TRUNCATE", "UNCACHE", "UPDATE", "USE",
+    "EXECUTE", "EXPORT", "GRANT", "IMPORT", "LIST", "LOAD", "MERGE", "MSCK", "REFRESH", "REPAIR", "TRUNCATE",
+    "UNCACHE", "UPDATE", "USE",
 ];
 
-fn query(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<proto::Relation> {
+pub(super) fn query(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<proto::Relation> {
     let query = parser.parse_query().map_err(parse_error)?;
     converter.statement(&query)
 }
 
-fn word(parser: &mut Parser<'_>, word: &str) -> bool {
+pub(super) fn word(parser: &mut Parser<'_>, word: &str) -> bool {
     let hit = matches!(&parser.peek_token_ref().token, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
     if hit {
         parser.next_token();
@@ -135,7 +136,7 @@ fn word(parser: &mut Parser<'_>, word: &str) -> bool {
     hit
 }
 
-fn name(parser: &mut Parser<'_>) -> Result<Vec<String>> {
+pub(super) fn name(parser: &mut Parser<'_>) -> Result<Vec<String>> {
     object_name(&parser.parse_object_name(false).map_err(parse_error)?)
 }
 
@@ -145,6 +146,9 @@ fn create_view(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result
     let replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
     let global = word(parser, "GLOBAL");
     let temporary = word(parser, "TEMPORARY") || word(parser, "TEMP");
+    if !replace && !global && !temporary && word(parser, "TABLE") {
+        return table::create(parser, converter);
+    }
     if !word(parser, "VIEW") {
         let Token::Word(what) = parser.next_token().token else { return Err(near(parser)) };
         return Err(SparkError::unsupported(format!(
@@ -188,10 +192,14 @@ fn create_view(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result
 fn drop_view(parser: &mut Parser<'_>) -> Result<Statement> {
     match parser.parse_statement().map_err(parse_error)? {
         ast::Statement::Drop {
-            object_type: ObjectType::View | ObjectType::Table, if_exists, names, ..
+            object_type: object_type @ (ObjectType::View | ObjectType::Table),
+            if_exists,
+            names,
+            ..
         } => {
             let [name] = names.as_slice() else { return Err(syntax_error("','")) };
-            Ok(Statement::DropView { name: object_name(name)?, if_exists })
+            let table = object_type == ObjectType::Table;
+            Ok(Statement::DropView { name: object_name(name)?, if_exists, table })
         }
         other => {
             let text = other.to_string();

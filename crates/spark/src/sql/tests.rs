@@ -23,7 +23,7 @@ fn session_statements() {
     assert_eq!(parse("show tables like 'a*'"), Statement::ShowTables { pattern: Some("a*".to_string()) });
     assert_eq!(
         parse("DROP VIEW IF EXISTS `a b`"),
-        Statement::DropView { name: vec!["a b".to_string()], if_exists: true }
+        Statement::DropView { name: vec!["a b".to_string()], if_exists: true, table: false }
     );
     assert_eq!(parse("DESCRIBE TABLE t"), Statement::DescribeTable { name: vec!["t".to_string()] });
 }
