@@ -4,32 +4,39 @@ use std::{fs, sync::Arc, time::Duration};
 
 use datafusion::{
     arrow::datatypes::TimeUnit,
+    common::Column,
+    functions::core::expr_fn::get_field,
     logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit},
 };
 
 use super::*;
 use crate::{
     format::writer,
-    plan::StreamScan,
+    operators::aggregate::{AggregateOptions, udaf},
+    plan::{EventTimeWatermark, StreamScan, TimeWindow},
     query::{QueryConf, QueryEnvironment, QuerySpec, StreamingQueryManager, Trigger},
     session::runtime_env,
     source::SourceSpec,
-    time::Zone,
+    time::{WindowSpec, Zone},
 };
 
-/// Five files, three rows each; later files hold later times.
-fn input(root: &Path) {
+/// Files of three rows each; later files hold later times.
+fn input(root: &Path, files: i64) {
     let dir = root.join("in");
     fs::create_dir_all(&dir).unwrap();
-    for file in 0..5i64 {
-        let row =
-            |i: i64| format!("2024-01-01T00:00:{:02}.000Z,k{},{}\n", file * 11 + i * 4, i % 2, file * 10 + i);
+    for file in 0..files {
+        let row = |i: i64| format!("{}Z,k{},{}\n", time(file * 11 + i * 4), i % 2, file * 10 + i);
         let path = dir.join(format!("f{file}.csv"));
         let text: String = (0..3).map(row).collect();
         LocalStorage.write_atomic(&path, text.as_bytes()).unwrap();
         let modified = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + file as u64);
         fs::File::open(&path).unwrap().set_modified(modified).unwrap();
     }
+}
+
+/// So many seconds after the new year.
+fn time(seconds: i64) -> String {
+    format!("2024-01-01T00:{:02}:{:02}.000", seconds / 60, seconds % 60)
 }
 
 fn scan(root: &Path) -> LogicalPlan {
@@ -54,12 +61,29 @@ fn stateless(root: &Path) -> LogicalPlan {
     rows.project(vec![col("v"), col("k")]).unwrap().build().unwrap()
 }
 
+/// Rows and values of each key in each ten seconds, appended once they are final.
+fn windowed(root: &Path) -> LogicalPlan {
+    let late = EventTimeWatermark::plan(scan(root), Column::from_name("t"), 5_000).unwrap();
+    let spec = WindowSpec::new(10_000_000, 10_000_000, 0).unwrap();
+    let windows = TimeWindow::plan(late, col("t"), spec, "window").unwrap();
+    let call = |name: &str| udaf(name, AggregateOptions::default()).unwrap().call(vec![col("v")]);
+    let groups = LogicalPlanBuilder::from(windows)
+        .aggregate(vec![col("window"), col("k")], vec![call("count").alias("n"), call("sum").alias("s")])
+        .unwrap();
+    let start = get_field(col("window"), "start").alias("start");
+    groups.project(vec![start, col("k"), col("n"), col("s")]).unwrap().build().unwrap()
+}
+
 async fn run(root: &Path, plan: LogicalPlan, storage: StorageRef) -> Result<()> {
+    run_into(root, plan, storage, root.join("out")).await
+}
+
+async fn run_into(root: &Path, plan: LogicalPlan, storage: StorageRef, out: PathBuf) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let environment = QueryEnvironment::new(clock.clone(), storage, runtime_env()?, root.join("tmp"));
     let manager = StreamingQueryManager::new(Arc::new(environment));
     let sink = FileSinkSpec {
-        path: root.join("out"),
+        path: out,
         format: writer("csv", &Options::default(), Zone::UTC)?,
         partition_by: vec![],
         options: Options::default(),
@@ -98,36 +122,95 @@ fn lines(root: &Path) -> [Vec<String>; 2] {
     })
 }
 
-async fn survives(plan: fn(&Path) -> LogicalPlan, expected_rows: usize, step: usize) {
+/// What dies, and where.
+struct Case {
+    plan: fn(&Path) -> LogicalPlan,
+    /// Input files, each one a batch.
+    files: i64,
+    rows: usize,
+    /// Every how many operations a run dies.
+    step: usize,
+    /// The least number of operations of a whole run.
+    operations: usize,
+}
+
+async fn survives(case: Case) {
     let whole = folder();
-    input(whole.path());
-    run(whole.path(), plan(whole.path()), LocalStorage::shared()).await.unwrap();
+    input(whole.path(), case.files);
+    run(whole.path(), (case.plan)(whole.path()), LocalStorage::shared()).await.unwrap();
     let [expected, logged] = lines(whole.path());
     assert_eq!(expected, logged);
-    assert_eq!(expected.len(), expected_rows, "{expected:#?}");
+    assert_eq!(expected.len(), case.rows, "{expected:#?}");
 
-    let mut stopped = 0;
-    for stop_at in (0..).step_by(step) {
+    let mut operations = 0;
+    for stop_at in (0..).step_by(case.step) {
         let root = folder();
-        input(root.path());
+        input(root.path(), case.files);
         let storage = Arc::new(FailingStorage::new(stop_at));
-        let outcome = run(root.path(), plan(root.path()), storage.clone()).await;
+        let outcome = run(root.path(), (case.plan)(root.path()), storage.clone()).await;
         if !storage.stopped() {
             outcome.unwrap();
             break;
         }
-        stopped += 1;
-        run(root.path(), plan(root.path()), LocalStorage::shared()).await.unwrap();
+        operations = stop_at;
+        run(root.path(), (case.plan)(root.path()), LocalStorage::shared()).await.unwrap();
         assert_eq!(
             lines(root.path()),
             [expected.clone(), expected.clone()],
             "stopped at operation {stop_at}"
         );
     }
-    assert!(stopped > 8, "only {stopped} crashes");
+    assert!(operations >= case.operations, "only {operations} operations");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stateless_query_survives_a_crash_at_any_operation() {
-    survives(stateless, 13, 2).await;
+    survives(Case { plan: stateless, files: 5, rows: 13, step: 2, operations: 20 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_windowed_query_survives_a_crash_at_any_operation() {
+    survives(Case { plan: windowed, files: 4, rows: 6, step: 1, operations: 30 }).await;
+}
+
+/// Long enough that state is written as a snapshot, and old files are removed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_windowed_query_survives_crashes_around_snapshots() {
+    survives(Case { plan: windowed, files: 14, rows: 27, step: 3, operations: 100 }).await;
+}
+
+/// Two queries write into one folder; the first dies, then both run to their ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_windowed_query_dies_beside_another_in_the_same_folder() {
+    let whole = folder();
+    both(whole.path(), LocalStorage::shared()).await;
+    let [expected, logged] = lines(whole.path());
+    assert_eq!(expected, logged);
+    assert_eq!(expected.len(), 6 + 13, "{expected:#?}");
+    for stop_at in (0..).step_by(3) {
+        let root = folder();
+        let storage = Arc::new(FailingStorage::new(stop_at));
+        both(root.path(), storage.clone()).await;
+        assert_eq!(lines(root.path()), [expected.clone(), expected.clone()], "stopped at {stop_at}");
+        if !storage.stopped() {
+            assert!(stop_at > 30, "only {stop_at} operations");
+            break;
+        }
+    }
+}
+
+/// Runs a windowed query on `storage` until it dies, another one beside it, then the first again.
+async fn both(root: &Path, storage: StorageRef) {
+    let (first, second) = (root.join("first"), root.join("second"));
+    input(&first, 4);
+    input(&second, 5);
+    let out = root.join("out");
+    let (died, whole) = tokio::join!(
+        run_into(&first, windowed(&first), storage, out.clone()),
+        run_into(&second, stateless(&second), LocalStorage::shared(), out.clone())
+    );
+    whole.unwrap();
+    if died.is_err() {
+        run_into(&first, windowed(&first), LocalStorage::shared(), out).await.unwrap();
+    }
 }
