@@ -123,8 +123,10 @@ def test_malformed_csv_drop(spark, malformed):
 
 def test_malformed_csv_failfast(spark, malformed):
     frame = spark.read.schema("a int, b int").option("mode", "FAILFAST").csv(f"{malformed}/a.csv")
-    with pytest.raises(Exception, match="FAILED_READ_FILE|MALFORMED_RECORD_IN_PARSING"):
+    with pytest.raises(Exception) as failed:
         frame.collect()
+    assert failed.value.getCondition() == "FAILED_READ_FILE.NO_HINT"
+    assert "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record parsing: [4,null]." in str(failed.value)
 
 
 def test_malformed_json_modes(spark, malformed):
@@ -132,8 +134,49 @@ def test_malformed_json_modes(spark, malformed):
     frame = spark.read.schema(SCHEMA).option("columnNameOfCorruptRecord", "bad").json(path)
     assert tuples(frame) == [(1, 2, None), (None, 3, '{"a":"x","b":3}'), (None, None, '{"a":')]
     assert tuples(spark.read.schema("a int, b int").option("mode", "DROPMALFORMED").json(path)) == [(1, 2)]
-    with pytest.raises(Exception, match="FAILED_READ_FILE|MALFORMED_RECORD_IN_PARSING"):
+    with pytest.raises(Exception) as failed:
         spark.read.schema("a int, b int").option("mode", "FAILFAST").json(path).collect()
+    assert failed.value.getCondition() == "FAILED_READ_FILE.NO_HINT"
+    assert "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record parsing: [null,3]." in str(failed.value)
+
+
+def test_files_are_chosen_by_name_and_time(spark, folder):
+    for name in ("a.csv", "b.txt", "sub/c.csv"):
+        path = pathlib.Path(folder("in")) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1\n")
+    reader = spark.read.schema("a int").option("pathGlobFilter", "*.csv")
+    assert reader.csv(folder("in")).count() == 1
+    assert reader.option("recursiveFileLookup", "true").csv(folder("in")).count() == 2
+    assert spark.read.schema("a int").option("modifiedAfter", "2050-01-01T00:00:00").csv(folder("in")).count() == 0
+    assert spark.read.schema("a int").option("modifiedBefore", "2050-01-01T00:00:00").csv(folder("in")).count() == 2
+    with pytest.raises(Exception, match="'modifiedafter' option is invalid"):
+        spark.read.schema("a int").option("modifiedAfter", "x").csv(folder("in")).count()
+
+
+def test_files_that_cannot_be_read_are_passed_over_where_asked(spark, folder):
+    directory = pathlib.Path(folder("in"))
+    directory.mkdir()
+    (directory / "a.csv").write_text("1\n")
+    (directory / "b.csv.gz").write_bytes(b"\x1f\x8bno gzip at all")
+    reader = spark.read.schema("a int")
+    with pytest.raises(Exception, match="FAILED_READ_FILE"):
+        reader.csv(folder("in")).collect()
+    assert tuples(reader.option("ignoreCorruptFiles", "true").csv(folder("in"))) == [(1,)]
+    (directory / "b.csv.gz").unlink()
+    frame = spark.read.schema("a int").option("ignoreMissingFiles", "true").csv(folder("in"))
+    strict = spark.read.schema("a int").csv(folder("in"))
+    frame.schema, strict.schema  # listed when they are analysed
+    assert tuples(frame) == [(1,)]
+
+
+def test_two_columns_of_one_name_are_refused(spark, folder):
+    twice = spark.range(1).selectExpr("id", "id AS ID")
+    for write in (twice.write.json, twice.write.parquet):
+        with pytest.raises(Exception, match=r"\[COLUMN_ALREADY_EXISTS\] The column `id` already exists"):
+            write(folder("out"))
+    twice.write.csv(folder("csv"))
+    assert lines(folder("csv")) == ["0,0"]
 
 
 def test_options_spark_does_not_know_are_ignored(spark, folder):

@@ -102,6 +102,22 @@ def test_ctrl_c_ends_the_script(folder, tmp_path):
     assert time.monotonic() - begin < 15
 
 
+def test_ctrl_c_inside_of_a_finaliser_is_not_lost(folder, tmp_path):
+    text = (
+        "import os, signal, time\n"
+        "class Finalised:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(0.1)\n"
+        "Finalised()\n"
+        "time.sleep(60)\n"
+    )
+    begin = time.monotonic()
+    done = run(script(folder, text), cwd=tmp_path)
+    assert done.returncode != 0 and "KeyboardInterrupt" in done.stderr
+    assert time.monotonic() - begin < 30
+
+
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda p: p.stem)
 def test_tutorials(path, tmp_path):
     done = run(path, cwd=tmp_path, TZ="UTC")

@@ -175,8 +175,9 @@ def test_malformed_rows_in_a_stream(spark, folder):
     assert tuples(spark.table("kept")) == [(1, 2, None), (None, 3, "x,3")]
     failing = spark.readStream.schema("a int, b int").option("mode", "FAILFAST").csv(folder("in"))
     query = failing.writeStream.format("noop").option("checkpointLocation", folder("cp")).start()
-    with pytest.raises(Exception, match="FAILED_READ_FILE|MALFORMED_RECORD_IN_PARSING"):
+    with pytest.raises(Exception, match="FAILED_READ_FILE.NO_HINT"):
         query.processAllAvailable()
+    assert "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record parsing: [null,3]." in str(query.exception())
 
 
 def test_union_of_two_folders(spark, folder):
@@ -272,3 +273,14 @@ def test_one_path_only_unless_the_session_says_so(spark, folder):
     query = stream.writeStream.format("memory").queryName("one_path").trigger(availableNow=True).start()
     assert query.awaitTermination(60)
     assert spark.table("one_path").count() == 3
+
+
+def test_repartitioned_streams_write_so_many_files(spark, folder):
+    put(folder("in"), "a.csv", *[f"{i}" for i in range(20)])
+    source = spark.readStream.schema("v int").csv(folder("in"))
+    wishes = {"four": source.repartition(4), "one": source.repartition(4).coalesce(1), "keys": source.repartition(3, "v")}
+    for name, frame in wishes.items():
+        query = frame.writeStream.format("csv").option("path", folder(name)).option("checkpointLocation", folder(f"{name}-cp"))
+        query.trigger(availableNow=True).start().awaitTermination(60)
+        assert sorted(map(int, lines(folder(name)))) == list(range(20))
+    assert [len(visible(folder(name))) for name in ("four", "one", "keys")] == [4, 1, 3]

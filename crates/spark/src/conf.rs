@@ -15,6 +15,8 @@ pub struct SessionConf {
     pub case_sensitive: bool,
     /// `spark.sql.shuffle.partitions`.
     pub shuffle_partitions: usize,
+    /// Where random functions without a seed start; the session draws another for each plan.
+    pub random_seed: i64,
 }
 
 impl SessionConf {
@@ -26,6 +28,7 @@ impl SessionConf {
             ansi: true,
             case_sensitive: false,
             shuffle_partitions: 200,
+            random_seed: 0,
         }
     }
 }

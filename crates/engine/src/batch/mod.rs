@@ -1,8 +1,10 @@
 //! Batch queries: a translated plan run once, and its rows.
 
+mod cached;
 mod collect;
 mod write;
 
+pub use cached::CachedTable;
 pub(crate) use collect::read_ahead;
 pub use collect::{BatchResult, execute};
 pub use write::{BatchWrite, SaveMode};

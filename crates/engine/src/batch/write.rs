@@ -27,7 +27,10 @@ use crate::{
         storage::{blocking, read_failed, write_failed},
     },
     format::{Options, WriteFormatRef, value_text::ZoneOffsets},
-    sink::{each_partition, file::WriteLayout},
+    sink::{
+        each_partition,
+        file::{WriteLayout, refuse_repeated},
+    },
 };
 
 /// What to do when the folder exists.
@@ -76,7 +79,7 @@ impl BatchWrite {
     /// to do, so the query need not run.
     ///
     /// # Errors
-    /// `PATH_ALREADY_EXISTS`, `EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE` and those of
+    /// `COLUMN_ALREADY_EXISTS`, `PATH_ALREADY_EXISTS`, `EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE` and those of
     /// [`WriteLayout::new`]: fix the query.
     pub fn check(&self, storage: &StorageRef, schema: &SchemaRef) -> Result<bool> {
         if schema.fields().is_empty() {
@@ -84,6 +87,7 @@ impl BatchWrite {
                 SparkError::new("EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE").with("format", self.format_name)
             );
         }
+        self.check_names(schema)?;
         self.layout(schema)?;
         let exists = storage.info(&self.path).map_err(|e| read_failed(&self.path, e))?.is_some();
         match self.mode {
@@ -150,6 +154,14 @@ impl BatchWrite {
         let names: Vec<String> = staged?.into_iter().flatten().collect();
         let write = self.clone();
         blocking(move || write.commit(staging, &names)).await
+    }
+
+    /// Two columns of one name cannot be told apart in JSON and parquet; CSV allows them.
+    fn check_names(&self, schema: &SchemaRef) -> Result<()> {
+        match self.format_name {
+            "CSV" => Ok(()),
+            _ => refuse_repeated(schema.fields().iter().map(|field| field.name().as_str())),
+        }
     }
 
     fn layout(&self, schema: &SchemaRef) -> Result<WriteLayout> {

@@ -98,6 +98,7 @@ macro_rules! conditions {
 
 // One line a class; sorted; texts as in Spark 4.3's error-conditions.json.
 conditions! {
+    "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION" "42845" Analysis "Non-deterministic expression <sqlExpr> should not appear in the arguments of an aggregate function.";
     "ALL_PARTITION_COLUMNS_NOT_ALLOWED" "KD005" Analysis "Cannot use all columns for partition columns.";
     "AMBIGUOUS_COLUMN_OR_FIELD" "42702" Analysis "Column or field <name> is ambiguous and has <n> matches.";
     "AMBIGUOUS_COLUMN_REFERENCE" "42702" Analysis "Column <name> is ambiguous. It's because you joined several DataFrame together, and some of these DataFrames are the same.\nThis column points to one of the DataFrames but Spark is unable to figure out which one.\nPlease alias the DataFrames with different names via `DataFrame.alias` before joining them,\nand specify the column using qualified name, e.g. `df.alias(\"a\").join(df.alias(\"b\"), col(\"a.id\") > col(\"b.id\"))`.";
@@ -120,6 +121,7 @@ conditions! {
     "CAST_OVERFLOW" "22003" Arithmetic "The value <value> of the type <sourceType> cannot be cast to <targetType> due to an overflow. Use `try_cast` to tolerate overflow and return NULL instead.";
     "CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION" "56038" IllegalArgument "The codec <codecName> is not available. Available codecs are <availableCodecs>.";
     "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
+    "COMPARATOR_RETURNS_NULL" "22004" Runtime "The comparator has returned a NULL for a comparison between <firstValue> and <secondValue>.\nIt should return a positive integer for \"greater than\", 0 for \"equal\" and a negative integer for \"less than\".\nTo revert to deprecated behavior where NULL is treated as 0 (equal), you must set \"spark.sql.legacy.allowNullComparisonResultInArraySort\" to \"true\".";
     "CONCURRENT_QUERY" "0A000" Concurrent "Another instance of this query was just started by a concurrent session.";
     "CONCURRENT_STREAM_LOG_UPDATE" "40000" Concurrent "Concurrent update to the log. Multiple streaming jobs detected for <batchId>. Please make sure only one streaming job runs on a specific checkpoint location at a time.";
     "CONFLICTING_DIRECTORY_STRUCTURES" "KD009" Spark "Conflicting directory structures detected.\nSuspicious paths:\n<discoveredBasePaths>\nIf provided paths are partition directories, please set \"basePath\" in the options of the data source to specify the root directory of the table.\nIf there are multiple root directories, please load them separately and then union them.";
@@ -151,6 +153,7 @@ conditions! {
     "DATATYPE_MISMATCH.IN_SUBQUERY_DATA_TYPE_MISMATCH" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The data type of one or more elements in the left hand side of an IN subquery is not compatible with the data type of the output of the subquery. Mismatched columns: [<mismatchedColumns>], left side: [<leftType>], right side: [<rightType>].";
     "DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: The number of columns in the left hand side of an IN subquery does not match the number of columns in the output of subquery. Left hand side columns(length: <leftLength>): [<leftColumns>], right hand side columns(length: <rightLength>): [<rightColumns>].";
     "DATATYPE_MISMATCH.MAP_FUNCTION_DIFF_TYPES" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: Input to <functionName> should have been <dataType> followed by a value with same key type, but it's [<leftType>, <rightType>].";
+    "DATATYPE_MISMATCH.MAP_ZIP_WITH_DIFF_TYPES" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: Input to the <functionName> should have been two maps with compatible key types, but it's [<leftType>, <rightType>].";
     "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: the input <inputName> should be a foldable <inputType> expression; however, got <inputExpr>.";
     "DATATYPE_MISMATCH.NON_STRUCT_TYPE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: the input <inputName> should be a struct expression; however, got <inputType>.";
     "DATATYPE_MISMATCH.NULL_TYPE" "42K09" Analysis "Cannot resolve <sqlExpr> due to data type mismatch: Null typed values cannot be used as arguments of <functionName>.";
@@ -175,6 +178,9 @@ conditions! {
     "FAILED_READ_FILE.NO_HINT" "KD001" Spark "Encountered error while reading file <path>. ";
     "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH" "KD001" Spark "Encountered error while reading file <path>. Data type mismatches when reading Parquet column <column>. Expected Spark type <expectedType>, actual Parquet type <actualType>.";
     "FIELD_NOT_FOUND" "42704" Analysis "No such struct field <fieldName> in <fields>.";
+    "GROUPING_COLUMN_MISMATCH" "42803" Analysis "Column of grouping (<grouping>) can't be found in grouping columns <groupingColumns>.";
+    "GROUPING_ID_COLUMN_MISMATCH" "42803" Analysis "Columns of grouping_id (<groupingIdColumn>) does not match grouping columns (<groupByColumns>).";
+    "GROUPING_SIZE_LIMIT_EXCEEDED" "54000" Analysis "Grouping sets size cannot be greater than <maxSize>.";
     "GROUP_BY_AGGREGATE" "42903" Analysis "Aggregate functions are not allowed in GROUP BY, but found <sqlExpr>.";
     "GROUP_BY_POS_AGGREGATE" "42903" Analysis "GROUP BY <index> refers to an expression <aggExpr> that contains an aggregate function. Aggregate functions are not allowed in GROUP BY.";
     "GROUP_BY_POS_OUT_OF_RANGE" "42805" Analysis "GROUP BY position <index> is not in select list (valid range is [1, <size>]).";
@@ -263,6 +269,7 @@ conditions! {
     "INVALID_REGEXP_REPLACE" "22023" Runtime "Could not perform regexp_replace for source = \"<source>\", pattern = \"<pattern>\", replacement = \"<replacement>\" and position = <position>.";
     "INVALID_SCHEMA.NON_STRUCT_TYPE" "42K07" Analysis "The input schema <inputSchema> is not a valid schema string. The input expression should be evaluated to struct type, but got <dataType>.";
     "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN" "42823" Analysis "Invalid subquery: Scalar subquery must return only one column, but got <number>.";
+    "INVALID_TABLESAMPLE_FRACTION" "22023" Parse "Sampling fraction (<fraction>) must be on interval [0, 1].";
     "INVALID_TIMEZONE" "22009" DateTime "The timezone: <timeZone> is invalid. The timezone must be either a region-based zone ID or a zone offset. Region IDs must have the form 'area/city', such as 'America/Los_Angeles'. Zone offsets must be in the format '(+|-)HH', '(+|-)HH:mm’ or '(+|-)HH:mm:ss', e.g '-08' , '+01:00' or '-13:33:33', and must be in the range from -18:00 to +18:00. 'Z' and 'UTC' are accepted as synonyms for '+00:00'.";
     "INVALID_TYPED_LITERAL" "42604" Analysis "The value of the typed literal <valueType> is invalid: <value>.";
     "INVALID_USAGE_OF_STAR_OR_REGEX" "42000" Analysis "Invalid usage of <elem> in <prettyName>.";
@@ -275,6 +282,7 @@ conditions! {
     "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION" "22023" Spark "Malformed records are detected in record parsing: <badRecord>.\nParse Mode: <failFastMode>. To process malformed records as null result, try setting the option 'mode' as 'PERMISSIVE'. ";
     "MISSING_AGGREGATION" "42803" Analysis "The non-aggregating expression <expression> is based on columns which are not participating in the GROUP BY clause.\nAdd the columns or the expression to the GROUP BY, aggregate the expression, or use <expressionAnyValue> if you do not care which of the values within a group is returned.";
     "MISSING_GROUP_BY" "42803" Analysis "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window functions using OVER clauses.";
+    "MISSING_WINDOW_SPECIFICATION" "42P20" Parse "Window specification is not defined in the WINDOW clause for <windowName>. For more information about WINDOW clauses, please refer to '<docroot>/sql-ref-syntax-qry-select-window.html'.";
     "MULTIPLE_EVENT_TIME_COLUMNS" "42K09" Analysis "More than one event time columns are available. Please ensure there is at most one event time column per stream. event time columns: <eventTimeCols>";
     "MULTI_ALIAS_WITHOUT_GENERATOR" "42K0E" Analysis "Multi part aliasing (<names>) is not supported with <expr> as it is not a generator function.";
     "NEGATIVE_SCALE_DISALLOWED" "0A000" Analysis "Negative scale is not allowed: '<scale>'. Set the config <sqlConf> to \"true\" to allow it.";
@@ -296,6 +304,7 @@ conditions! {
     "REMAINDER_BY_ZERO" "22012" Arithmetic "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead. If necessary set <config> to \"false\" to bypass this error.";
     "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE" "42000" Analysis "The watermark clause requires an explicit name if expression is specified, but got <sqlExpr>.";
     "SCHEMA_NOT_FOUND" "42704" Analysis "The schema <schemaName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a catalog, verify the current_schema() output, or qualify the name with the correct catalog.\nTo tolerate the error on drop use DROP SCHEMA IF EXISTS.";
+    "SEED_EXPRESSION_IS_UNFOLDABLE" "42K08" Analysis "The seed expression <seedExpr> of the expression <exprWithSeed> must be foldable.";
     "SQL_CONF_NOT_FOUND" "42K0I" NoSuchElement "The SQL config <sqlConf> cannot be found. Please verify that the config exists.";
     "STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided key schema does not match existing state key schema.\nPlease check number and type of fields.\nExisting key_schema=<storedKeySchema> and new key_schema=<newKeySchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
     "STATE_STORE_VALUE_SCHEMA_NOT_COMPATIBLE" "XXKST" Spark "Provided value schema does not match existing state value schema.\nPlease check number and type of fields.\nExisting value_schema=<storedValueSchema> and new value_schema=<newValueSchema>.\nIf you want to force running the query without schema validation, please set spark.sql.streaming.stateStore.stateSchemaCheck to false.\nHowever, please note that running the query with incompatible schema could cause non-deterministic behavior.";
@@ -331,13 +340,16 @@ conditions! {
     "UNSUPPORTED_FEATURE.MILLSTREAM" "0A000" Unsupported "The feature is not supported: <feature> is not supported by millstream yet.";
     "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN" "0A000" Analysis "The feature is not supported: Queries from raw JSON/CSV/XML files are disallowed when the\nreferenced columns only include the internal corrupt record column\n(named `_corrupt_record` by default). For example:\n`spark.read.schema(schema).json(file).filter($\"_corrupt_record\".isNotNull).count()`\nand `spark.read.schema(schema).json(file).select(\"_corrupt_record\").show()`.\nInstead, you can cache or save the parsed results and then send the same query.\nFor example, `val df = spark.read.schema(schema).json(file).cache()` and then\n`df.filter($\"_corrupt_record\".isNotNull).count()`.";
     "UNSUPPORTED_GENERATOR.MULTI_GENERATOR" "42K0E" Analysis "The generator is not supported: only one generator allowed per SELECT clause but found <num>: <generators>.";
+    "UNSUPPORTED_GROUPING_EXPRESSION" "42K0E" Analysis "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.";
     "UNSUPPORTED_SAVE_MODE.EXISTENT_PATH" "0A000" Analysis "The save mode <saveMode> is not supported for: an existent path.";
     "USER_RAISED_EXCEPTION" "P0001" Runtime "<errorMessage>";
     "VIEW_NOT_FOUND" "42P01" Analysis "The view <relationName> cannot be found. Verify the spelling and correctness of the schema and catalog.\nIf you did not qualify the name with a schema, verify the current_schema() output, or qualify the name with the correct schema and catalog.\nTo tolerate the error on drop use DROP VIEW IF EXISTS.";
     "WINDOW_FUNCTION_FRAME_NOT_ORDERED" "42601" Analysis "Window function <wf_name> requires the window to be ordered. You need to add an ORDER BY clause. For example: SELECT <wf_expr> OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.";
+    "WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE" "42601" Analysis "It is not allowed to use window functions inside <clauseName> clause.";
     "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE" "42601" Analysis "Window function <funcName> requires an OVER clause.";
     "WRITE_STREAM_NOT_ALLOWED" "42601" Analysis "`writeStream` can be called only on streaming Dataset/DataFrame.";
     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION" "42605" Analysis "The <functionName> requires <expectedNum> parameters but the actual number is <actualNum>. Please, refer to '<docroot>/sql-ref-functions.html' for a fix.";
+    "_LEGACY_ERROR_TEMP_0029" "XXKST" Parse "Cannot mix year-month and day-time fields: <literal>.";
     "_LEGACY_ERROR_TEMP_1008" "42000" Analysis "<quoted> is not a temp view of streaming logical plan, please use batch API such as `DataFrameReader.table` to read it.";
     "_LEGACY_ERROR_TEMP_1035" "42601" Analysis "Cannot specify window frame for <prettyName> function.";
     "_LEGACY_ERROR_TEMP_1036" "42601" Analysis "Window Frame <wf> must match the required frame <required>.";
@@ -353,6 +365,7 @@ conditions! {
     "_LEGACY_ERROR_TEMP_1196" "42000" Analysis "<columnType> column <columnName> not found in existing columns (<validColumnNames>).";
     "_LEGACY_ERROR_TEMP_1207" "42000" Analysis "The duration and time inputs to window must be an integer, long or string literal.";
     "_LEGACY_ERROR_TEMP_1290" "42000" Analysis "Text data source supports only a single column, and you have <schemaSize> columns.";
+    "_LEGACY_ERROR_TEMP_1294" "XXKST" Analysis "The timestamp provided for the '<strategy>' option is invalid. The expected format is 'YYYY-MM-DDTHH:mm:ss', but the provided timestamp: <timeString>.";
     "_LEGACY_ERROR_TEMP_1295" "42000" Analysis "Set a host to read from with option(\"host\", ...).";
     "_LEGACY_ERROR_TEMP_1296" "42000" Analysis "Set a port to read from with option(\"port\", ...).";
     "_LEGACY_ERROR_TEMP_1297" "42000" Analysis "IncludeTimestamp must be set to either \"true\" or \"false\".";

@@ -30,6 +30,30 @@ struct Inner {
     condition: &'static Condition,
     params: BTreeMap<String, String>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    place: Option<Place>,
+}
+
+/// Where in a text an error is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The text; empty while it is not known.
+    pub text: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Character in the line, from 0.
+    pub position: usize,
+}
+
+impl fmt::Display for Place {
+    /// As Spark's parser: the place, then the text with a mark below the line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, " (line {}, pos {})\n\n== SQL ==", self.line, self.position)?;
+        let lines: Vec<&str> = self.text.split('\n').collect();
+        let (above, below) = lines.split_at(self.line.min(lines.len()));
+        above.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        writeln!(f, "{}^^^", "-".repeat(self.position))?;
+        below.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
 }
 
 impl SparkError {
@@ -44,7 +68,7 @@ impl SparkError {
                 BTreeMap::from([("message".to_string(), format!("unknown error class {class}"))]),
             ),
         };
-        Self { inner: Arc::new(Inner { condition, params, cause: None }) }
+        Self { inner: Arc::new(Inner { condition, params, cause: None, place: None }) }
     }
 
     /// A defect of ours: class `INTERNAL_ERROR` with a free text.
@@ -62,16 +86,30 @@ impl SparkError {
     /// The same error with message parameter `name` set.
     #[must_use]
     pub fn with(self, name: &str, value: impl Into<String>) -> Self {
-        let Inner { condition, mut params, cause } = self.into_inner();
-        params.insert(name.to_string(), value.into());
-        Self { inner: Arc::new(Inner { condition, params, cause }) }
+        let mut inner = self.into_inner();
+        inner.params.insert(name.to_string(), value.into());
+        Self { inner: Arc::new(inner) }
     }
 
     /// The same error with `cause` attached; it is shown after the message.
     #[must_use]
     pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
-        let Inner { condition, params, .. } = self.into_inner();
-        Self { inner: Arc::new(Inner { condition, params, cause: Some(Arc::new(cause)) }) }
+        let mut inner = self.into_inner();
+        inner.cause = Some(Arc::new(cause));
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The same error at a place of a SQL text, which its message shows.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        let mut inner = self.into_inner();
+        inner.place = Some(place);
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Where the error is, if it is in a text.
+    pub fn place(&self) -> Option<&Place> {
+        self.inner.place.as_ref()
     }
 
     /// The full class name, `MAIN` or `MAIN.SUB`.
@@ -104,18 +142,25 @@ impl SparkError {
             condition: shared.condition,
             params: shared.params.clone(),
             cause: shared.cause.clone(),
+            place: shared.place.clone(),
         })
     }
 }
 
 impl fmt::Display for SparkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { condition, params, .. } = &*self.inner;
+        let Inner { condition, params, place, .. } = &*self.inner;
         // Conditions that never got a name: Spark shows their text alone.
         if condition.class.starts_with("_LEGACY_ERROR_") {
             return f.write_str(&condition.render(params));
         }
-        write!(f, "[{}] {} SQLSTATE: {}", condition.class, condition.render(params), condition.sql_state)
+        let text = condition.render(params);
+        match place {
+            None => write!(f, "[{}] {text} SQLSTATE: {}", condition.class, condition.sql_state),
+            Some(place) => {
+                write!(f, "\n[{}] {text} SQLSTATE: {}{place}", condition.class, condition.sql_state)
+            }
+        }
     }
 }
 

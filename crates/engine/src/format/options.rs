@@ -29,6 +29,19 @@ pub(crate) fn int_option(options: &Options, name: &str, default: i64) -> Result<
     }
 }
 
+/// Refuses `samplingRatio` where it would count: below 1 Spark infers a schema from some rows only.
+pub(crate) fn refuse_sampling(options: &Options) -> Result<()> {
+    let Some(text) = options.get("samplingRatio") else { return Ok(()) };
+    match text.trim().parse::<f64>() {
+        Err(_) => Err(illegal(format!("For input string: \"{text}\""))),
+        Ok(ratio) if ratio <= 0.0 => {
+            Err(illegal(format!("samplingRatio ({ratio:?}) should be greater than 0")))
+        }
+        Ok(ratio) if ratio > 0.99 => Ok(()),
+        Ok(_) => Err(SparkError::unsupported("inferring a schema with the option `samplingRatio` below 1")),
+    }
+}
+
 /// One character, 0 for an empty value.
 pub(crate) fn char_option(options: &Options, name: &str, default: u8) -> Result<u8> {
     match options.get(name) {

@@ -21,9 +21,6 @@ pub(super) fn refuse_unimplemented(format: &str, options: &Options) -> Result<()
         }
     }
     let is_true = |name: &str| options.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"));
-    if is_true("ignoreCorruptFiles") {
-        return refused("ignoreCorruptFiles");
-    }
     if format == "json" && is_true("sortKeys") {
         return refused("sortKeys");
     }
@@ -47,7 +44,7 @@ mod tests {
         assert!(refuse_unimplemented("json", &options(&[("sortKeys", "false"), ("extension", "x")])).is_ok());
         assert!(refuse_unimplemented("csv", &options(&[("locale", "de-DE")])).is_err());
         assert!(
-            refuse_unimplemented("csv", &options(&[("locale", "en-US"), ("ignoreCorruptFiles", "false")]))
+            refuse_unimplemented("csv", &options(&[("locale", "en-US"), ("ignoreCorruptFiles", "true")]))
                 .is_ok()
         );
         assert!(refuse_unimplemented("parquet", &options(&[("archivePathFilter", "*")])).is_err());

@@ -10,11 +10,12 @@ use datafusion::{
 };
 
 use super::{
-    CollectMetricsExec, SessionWindowExec, StatefulExec, StatefulOperator, TimeWindowExec,
-    UpdatingSessionsExec, stateful_aggregate::AggregateNode, stream_join::JoinNode,
+    CollectMetricsExec, NondeterministicExec, SessionWindowExec, StatefulExec, StatefulOperator,
+    TimeWindowExec, UpdatingSessionsExec, stateful_aggregate::AggregateNode, stream_join::JoinNode,
 };
 use crate::plan::{
-    CollectMetrics, SessionWindow, StatefulAggregate, StreamJoin, TimeWindow, UpdatingSessions,
+    CollectMetrics, Nondeterministic, SessionWindow, StatefulAggregate, StreamJoin, TimeWindow,
+    UpdatingSessions,
 };
 
 /// The physical node for `node`, `None` when it is not one of ours.
@@ -45,6 +46,10 @@ pub fn plan_extension(
     if let Some(sessions) = node.as_any().downcast_ref::<UpdatingSessions>() {
         let (schema, input) = input()?;
         return UpdatingSessionsExec::plan(sessions, schema, input, session).map(Some);
+    }
+    if let Some(node) = node.as_any().downcast_ref::<Nondeterministic>() {
+        let (_, input) = input()?;
+        return Ok(Some(NondeterministicExec::plan(node, input)));
     }
     if let Some(observe) = node.as_any().downcast_ref::<CollectMetrics>() {
         let (schema, input) = input()?;

@@ -8,6 +8,7 @@
 
 mod batch_timestamp;
 mod collect_metrics;
+mod nondeterministic;
 mod session_window;
 mod stateful_aggregate;
 mod stream_join;
@@ -19,6 +20,7 @@ mod window_fusion;
 
 pub use batch_timestamp::{BatchTimestampCell, batch_timestamp, bind_literal};
 pub use collect_metrics::{CollectMetrics, Observed, observations};
+pub use nondeterministic::{Nondeterministic, RowFunction};
 pub use session_window::{SESSION_WINDOW_KEY, SessionWindow, is_session_window};
 pub use stateful_aggregate::{EventTimeKey, SessionKey, StatefulAggregate, WindowKey};
 pub use stream_join::{JoinCondition, JoinKey, StreamJoin, ValueBound};

@@ -8,6 +8,8 @@ local Spark contain them, and then runs the script as `python script.py` would:
 - `spark.sparkContext` offers `setLogLevel`, `version` and `applicationId`; anything else raises
   PySpark's own error;
 - `display(x)`, which notebooks provide, exists.
+
+A Ctrl-C that Python drops, because it came inside of a finaliser or a callback, comes once more.
 """
 
 
@@ -22,6 +24,20 @@ def prepare_and_compile():
 
     # PySpark takes a main module without a file for a run of its own tests.
     sys.modules["__main__"].__file__ = sys.argv[1]
+
+    report = sys.unraisablehook
+
+    def interrupt_again(dropped):
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            return report(dropped)
+        import signal
+        import threading
+
+        again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = interrupt_again
 
     python = sys.executable or "python3"
     try:

@@ -6,11 +6,8 @@ use std::{
 };
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use millstream_engine::{Result, SparkError};
-use millstream_spark::{
-    plan::{references, show_request},
-    types,
-};
+use millstream_engine::{Result, SparkError, batch::CachedTable};
+use millstream_spark::{plan::show_request, types};
 use spark_connect_proto::{
     Plan, Relation, StorageLevel,
     analyze_plan_request::{Analyze, explain::ExplainMode},
@@ -98,9 +95,8 @@ pub async fn analyze(server: &Server, session: &Arc<Session>, question: Option<A
             Answer::SemanticHash(answer::SemanticHash { result: i32::from_le_bytes([a, b, c, d]) })
         }
         Analyze::Persist(q) => {
-            let relation = needed(q.relation.as_ref())?;
-            let meaning = meaning(server, session, relation).await?;
-            session.persisted.lock().insert(meaning, q.storage_level.unwrap_or_else(memory_and_disk));
+            let level = q.storage_level.unwrap_or_else(memory_and_disk);
+            persist(server, session, needed(q.relation.as_ref())?, level).await?;
             Answer::Persist(answer::Persist {})
         }
         Analyze::Unpersist(q) => {
@@ -110,7 +106,7 @@ pub async fn analyze(server: &Server, session: &Arc<Session>, question: Option<A
         }
         Analyze::GetStorageLevel(q) => {
             let meaning = meaning(server, session, needed(q.relation.as_ref())?).await?;
-            let level = session.persisted.lock().get(&meaning).cloned();
+            let level = session.persisted.lock().get(&meaning).map(|(level, _)| level.clone());
             Answer::GetStorageLevel(answer::GetStorageLevel {
                 storage_level: Some(level.unwrap_or_else(no_storage)),
             })
@@ -134,12 +130,21 @@ async fn schema(server: &Server, session: &Session, plan: Option<&Plan>) -> Resu
     Ok(relation::translated(server, session, &relation).await?.schema().fields().clone())
 }
 
-/// What a plan means, as text: the plan without the client's plan ids, what it reads, and
-/// the values it holds.
 async fn meaning(server: &Server, session: &Session, relation: &Relation) -> Result<String> {
+    Ok(relation::translated(server, session, relation).await?.meaning())
+}
+
+/// Keeps the rows of `relation` from their first use on; a relation that is kept stays as it is.
+async fn persist(server: &Server, session: &Session, relation: &Relation, level: StorageLevel) -> Result<()> {
     let translated = relation::translated(server, session, relation).await?;
-    let columns: Vec<&str> = translated.columns.iter().map(|c| c.name()).collect();
-    Ok(format!("{columns:?}\n{:?}\n{}", references(relation)?, translated.plan.display_indent()))
+    let meaning = translated.meaning();
+    if translated.is_streaming {
+        relation::refuse_stream(&translated)?;
+    }
+    let state = server.session_state()?;
+    let table = CachedTable::new(meaning.clone(), translated.plan, state, server.clock().clone());
+    session.persisted.lock().entry(meaning).or_insert((level, table));
+    Ok(())
 }
 
 fn memory_and_disk() -> StorageLevel {

@@ -57,11 +57,11 @@ pub async fn rows(server: &Server, session: &Session, catalog: &Catalog) -> Resu
         }
         CatType::DropTempView(drop) => truth(session.views.write().drop_view(&drop.view_name)),
         CatType::DropGlobalTempView(drop) => truth(server.global_views.write().drop_view(&drop.view_name)),
-        // Nothing is cached, so there is nothing to do: every use reads again.
         CatType::ClearCache(_) => {
             session.persisted.lock().clear();
             none()
         }
+        // A view is not kept by name: what it stands for can be, by `cache()`.
         CatType::CacheTable(_)
         | CatType::UncacheTable(_)
         | CatType::RefreshTable(_)

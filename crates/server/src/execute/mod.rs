@@ -6,6 +6,7 @@ pub mod explain;
 mod file_sink;
 mod known_options;
 mod listener;
+mod partitioned_sink;
 mod partitions;
 pub mod plan;
 pub mod relation;

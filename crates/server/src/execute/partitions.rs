@@ -39,13 +39,7 @@ pub async fn partitions(server: &Server, translated: Translated) -> Result<Vec<S
         None => execute(server, translated).await,
         Some(Partitioning::Coalesce(count)) => Ok(coalesce(execute(server, translated).await?, count)),
         Some(Partitioning::RoundRobin(count)) => {
-            let mut next = 0;
-            let rows = relation::rows(server, translated).await?;
-            Ok(deal(rows, count, move |batch, _| {
-                let start = next;
-                next = (next + batch.num_rows()) % count;
-                Ok((0..batch.num_rows()).map(|row| (start + row) % count).collect())
-            }))
+            Ok(round_robin(relation::rows(server, translated).await?, count))
         }
         Some(Partitioning::Hash(count, keys)) => {
             let state = server.session_state()?;
@@ -72,7 +66,10 @@ async fn execute(server: &Server, translated: Translated) -> Result<Vec<Sendable
 }
 
 /// At most `count` partitions, each of neighbours, as Spark's coalesce keeps order.
-fn coalesce(partitions: Vec<SendableRecordBatchStream>, count: usize) -> Vec<SendableRecordBatchStream> {
+pub(super) fn coalesce(
+    partitions: Vec<SendableRecordBatchStream>,
+    count: usize,
+) -> Vec<SendableRecordBatchStream> {
     let count = count.max(1);
     if partitions.len() <= count {
         return partitions;
@@ -92,9 +89,19 @@ fn coalesce(partitions: Vec<SendableRecordBatchStream>, count: usize) -> Vec<Sen
     groups.into_iter().filter_map(chain).collect()
 }
 
+/// Deals rows to `count` partitions in turn.
+pub(super) fn round_robin(rows: SendableRecordBatchStream, count: usize) -> Vec<SendableRecordBatchStream> {
+    let mut next = 0;
+    deal(rows, count, move |batch, count| {
+        let start = next;
+        next = (next + batch.num_rows()) % count;
+        Ok((0..batch.num_rows()).map(|row| (start + row) % count).collect())
+    })
+}
+
 /// Deals rows to `count` partitions as `assign` says for each batch. The partitions must be
 /// read side by side.
-fn deal(
+pub(super) fn deal(
     mut rows: SendableRecordBatchStream,
     count: usize,
     mut assign: impl FnMut(&RecordBatch, usize) -> Result<Vec<usize>, DataFusionError> + Send + 'static,
@@ -146,7 +153,8 @@ fn split(batch: &RecordBatch, parts: &[usize], count: usize) -> Result<Vec<Recor
     rows.into_iter().map(|rows| Ok(take_record_batch(batch, &UInt64Array::from(rows))?)).collect()
 }
 
-fn by_hash(
+/// The partition of each row by its keys.
+pub(super) fn by_hash(
     batch: &RecordBatch,
     keys: &[Arc<dyn PhysicalExpr>],
     count: usize,

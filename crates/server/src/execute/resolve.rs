@@ -51,6 +51,9 @@ pub async fn resolve(server: &Server, session: &Session, relation: &Relation) ->
             }
         }
     }
+    for (_, table) in session.persisted.lock().values() {
+        resolved.add_cached(table.clone());
+    }
     Ok(resolved)
 }
 

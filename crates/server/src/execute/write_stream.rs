@@ -29,6 +29,7 @@ use spark_connect_proto::{
 use super::{
     file_sink,
     known_options::{self, Use},
+    partitioned_sink,
     resolve::{absolute, resolve},
     tables::{NewTable, Tables},
 };
@@ -239,6 +240,7 @@ fn target(
                 zone,
                 server.clock(),
             )?;
+            let sink = partitioned_sink::factory(server, translated, sink)?;
             Ok(Target { sink, temporary_checkpoint: false, recovers: true, table: None })
         }
         other if SPARK_SINKS.contains(&other) => {

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use millstream_engine::{SparkError, time::Millis};
+use millstream_engine::{SparkError, batch::CachedTable, time::Millis};
 use millstream_spark::plan::ResolvedTable;
 use parking_lot::{Mutex, RwLock};
 use spark_connect_proto::StorageLevel;
@@ -58,9 +58,9 @@ pub struct Session {
     pub queries: OnceLock<Arc<Queries>>,
     /// Relations kept for the client, by id.
     pub cached_remote: Mutex<HashMap<String, ResolvedTable>>,
-    /// Storage levels of persisted relations, by meaning. Nothing is stored: a plan is run
-    /// again, which gives the same rows.
-    pub persisted: Mutex<HashMap<String, StorageLevel>>,
+    /// Persisted relations by meaning: the level asked for (all are kept in memory), and the rows,
+    /// which are computed when they are first read.
+    pub persisted: Mutex<HashMap<String, (StorageLevel, CachedTable)>>,
     /// Warnings that were given, so that each is given once.
     pub warned: Mutex<HashSet<String>>,
     errors: Mutex<VecDeque<(String, SparkError)>>,

@@ -1,37 +1,26 @@
-//! Higher-order functions: `transform`, `filter`, `exists`, `forall`, `aggregate`.
+//! Lambdas and the calls that take them: `transform(xs, x -> x + 1)`.
 //!
 //! A lambda's body is an expression over its variables and the columns it uses from
-//! outside. It is evaluated once over all elements of a batch, the outside columns
-//! repeated beside them.
+//! outside; [`super::higher_order`] evaluates it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
-    arrow::{
-        array::{
-            Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Int32Array, ListArray, RecordBatch,
-            UInt64Array,
-        },
-        buffer::OffsetBuffer,
-        compute::{concat, take},
-        datatypes::{DataType, Field, FieldRef, Schema},
-    },
-    common::{Column, DFSchema, Result as DataFusionResult},
-    execution::context::ExecutionProps,
-    logical_expr::{
-        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-        Volatility, expr::ScalarFunction, physical_planning_context::PhysicalPlanningContext,
-    },
-    physical_expr::create_physical_expr,
+    arrow::datatypes::{DataType, Field, FieldRef},
+    common::Column,
+    logical_expr::Expr,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{self as proto, expression::ExprType};
 
-use super::{TypedExpr, cast::implicit_cast, coercion, comparison, resolver::Resolver};
+use super::{
+    TypedExpr,
+    cast::implicit_cast,
+    coercion, comparison,
+    higher_order::{Kind, higher_order},
+    resolver::Resolver,
+};
 use crate::{functions::unexpected_input, types};
-
-/// The functions that take lambdas.
-const HIGHER_ORDER: &[&str] = &["aggregate", "exists", "filter", "forall", "reduce", "transform"];
 
 /// The variables of one lambda, and the lambdas around it.
 pub(crate) struct Variables<'a> {
@@ -109,28 +98,66 @@ fn lambda(resolver: &Resolver, expression: &proto::Expression, given: &[(DataTyp
     Ok(Lambda { body, variables: fields, sql })
 }
 
-/// A call of a higher-order function.
+/// A call of a higher-order function: a family of its own, a row a function.
 pub(super) fn call(resolver: &Resolver, name: &str, arguments: &[proto::Expression]) -> Result<TypedExpr> {
-    if !HIGHER_ORDER.contains(&name) {
-        return Err(SparkError::unsupported(format!("the higher-order function `{name}`")));
+    match (name, arguments) {
+        ("transform" | "filter" | "exists" | "forall", [list, function]) => {
+            over_array(resolver, name, list, function)
+        }
+        ("aggregate" | "reduce", [list, rest @ ..]) => {
+            let (list, item) = array(resolver, name, list)?;
+            aggregate(resolver, name, list, item, rest)
+        }
+        ("array_sort", [list, function]) => array_sort(resolver, list, function),
+        ("zip_with", [left, right, function]) => zip_with(resolver, left, right, function),
+        ("transform_keys" | "transform_values" | "map_filter", [map, function]) => {
+            over_map(resolver, name, map, function)
+        }
+        ("map_zip_with", [left, right, function]) => map_zip_with(resolver, left, right, function),
+        _ => Err(SparkError::unsupported(format!("these arguments of `{name}`"))),
     }
-    let Some((first, rest)) = arguments.split_first() else {
-        return Err(SparkError::internal("a lambda alone"));
-    };
-    let list = resolver.resolve(first)?;
-    let DataType::List(element) = list.data_type().clone() else {
-        return Err(unexpected_input(&format!("{name}({})", list.sql), 0, "\"ARRAY\"", &list));
-    };
-    let item = (element.data_type().clone(), element.is_nullable());
-    if matches!(name, "aggregate" | "reduce") {
-        return aggregate(resolver, name, list, item, rest);
+}
+
+/// The type of an element or value, and whether it may be null.
+type Item = (DataType, bool);
+
+/// An argument that has to be an array, and its element.
+fn array(resolver: &Resolver, name: &str, argument: &proto::Expression) -> Result<(TypedExpr, Item)> {
+    let list = resolver.resolve(argument)?;
+    match list.data_type() {
+        DataType::List(element) => {
+            let item = (element.data_type().clone(), element.is_nullable());
+            Ok((list, item))
+        }
+        _ => Err(unexpected_input(&format!("{name}({})", list.sql), 0, "\"ARRAY\"", &list)),
     }
-    let [function] = rest else {
-        return Err(SparkError::unsupported(format!("these arguments of `{name}`")));
+}
+
+/// An argument that has to be a map, its key and its value.
+fn map(resolver: &Resolver, name: &str, argument: &proto::Expression) -> Result<(TypedExpr, Item, Item)> {
+    let map = resolver.resolve(argument)?;
+    let DataType::Map(entries, _) = map.data_type() else {
+        return Err(unexpected_input(&format!("{name}({})", map.sql), 0, "\"MAP\"", &map));
     };
+    let DataType::Struct(fields) = entries.data_type() else {
+        return Err(SparkError::internal("a map's entries"));
+    };
+    let [key, value] = fields.as_ref() else { return Err(SparkError::internal("a map's entries")) };
+    let item = |field: &FieldRef| (field.data_type().clone(), field.is_nullable());
+    let (key, value) = (item(key), item(value));
+    Ok((map, key, value))
+}
+
+fn over_array(
+    resolver: &Resolver,
+    name: &str,
+    list: &proto::Expression,
+    function: &proto::Expression,
+) -> Result<TypedExpr> {
+    let (list, item) = array(resolver, name, list)?;
     let index = (DataType::Int32, false);
     let single = matches!(name, "exists" | "forall");
-    let given = if single { vec![item.clone()] } else { vec![item.clone(), index] };
+    let given = if single { vec![item] } else { vec![item, index] };
     let lambda = lambda(resolver, function, &given)?;
     let sql = format!("{name}({}, {})", list.sql, lambda.sql);
     let (kind, body, t, nullable) = match name {
@@ -148,7 +175,96 @@ pub(super) fn call(resolver: &Resolver, name: &str, arguments: &[proto::Expressi
             (if name == "exists" { Kind::Exists } else { Kind::ForAll }, body, DataType::Boolean, nullable)
         }
     };
-    let expr = higher_order(kind, vec![list.expr], vec![(body.expr, lambda.variables)], t.clone(), nullable);
+    let expr = higher_order(kind, vec![list.expr], vec![(body.expr, lambda.variables)], t.clone(), nullable)?;
+    Ok(TypedExpr::new(expr, t, nullable, sql))
+}
+
+/// `array_sort(array, comparator)`: negative, zero or positive as the first of two is less, equal
+/// or greater.
+fn array_sort(
+    resolver: &Resolver,
+    list: &proto::Expression,
+    function: &proto::Expression,
+) -> Result<TypedExpr> {
+    let (list, item) = array(resolver, "array_sort", list)?;
+    let lambda = lambda(resolver, function, &[item.clone(), item])?;
+    let sql = format!("array_sort({}, {})", list.sql, lambda.sql);
+    if *lambda.body.data_type() != DataType::Int32 {
+        return Err(unexpected_input(&sql, 1, "\"INT\"", &lambda.body));
+    }
+    let (t, nullable) = (list.data_type().clone(), list.nullable());
+    let bodies = vec![(lambda.body.expr, lambda.variables)];
+    let expr = higher_order(Kind::ArraySort, vec![list.expr], bodies, t.clone(), nullable)?;
+    Ok(TypedExpr::new(expr, t, nullable, sql))
+}
+
+/// `zip_with(left, right, (x, y) -> ..)`: the shorter array is filled up with nulls.
+fn zip_with(
+    resolver: &Resolver,
+    left: &proto::Expression,
+    right: &proto::Expression,
+    function: &proto::Expression,
+) -> Result<TypedExpr> {
+    let (left, x) = array(resolver, "zip_with", left)?;
+    let (right, y) = array(resolver, "zip_with", right)?;
+    let lambda = lambda(resolver, function, &[(x.0, true), (y.0, true)])?;
+    let sql = format!("zip_with({}, {}, {})", left.sql, right.sql, lambda.sql);
+    let t = types::list_of(lambda.body.data_type().clone(), lambda.body.nullable());
+    let nullable = left.nullable() || right.nullable();
+    let bodies = vec![(lambda.body.expr, lambda.variables)];
+    let expr = higher_order(Kind::ZipWith, vec![left.expr, right.expr], bodies, t.clone(), nullable)?;
+    Ok(TypedExpr::new(expr, t, nullable, sql))
+}
+
+fn over_map(
+    resolver: &Resolver,
+    name: &str,
+    map_argument: &proto::Expression,
+    function: &proto::Expression,
+) -> Result<TypedExpr> {
+    let (map, key, value) = map(resolver, name, map_argument)?;
+    let lambda = lambda(resolver, function, &[key.clone(), value.clone()])?;
+    let sql = format!("{name}({}, {})", map.sql, lambda.sql);
+    let mut body = lambda.body;
+    let body_type = body.data_type().clone();
+    let (kind, t) = match name {
+        "transform_keys" => (Kind::TransformKeys, types::map_of(body_type, value.0, value.1)),
+        "transform_values" => (Kind::TransformValues, types::map_of(key.0, body_type, body.nullable())),
+        _ => {
+            body = comparison::boolean(body, &sql, "second", resolver.conf)?;
+            (Kind::MapFilter, map.data_type().clone())
+        }
+    };
+    let nullable = map.nullable();
+    let expr = higher_order(kind, vec![map.expr], vec![(body.expr, lambda.variables)], t.clone(), nullable)?;
+    Ok(TypedExpr::new(expr, t, nullable, sql))
+}
+
+/// `map_zip_with(left, right, (k, v1, v2) -> ..)` over the keys of both; a missing value is null.
+fn map_zip_with(
+    resolver: &Resolver,
+    left: &proto::Expression,
+    right: &proto::Expression,
+    function: &proto::Expression,
+) -> Result<TypedExpr> {
+    let name = "map_zip_with";
+    let (mut left, key, x) = map(resolver, name, left)?;
+    let (mut right, other_key, y) = map(resolver, name, right)?;
+    let Some(key) = coercion::wider_without_strings(&key.0, &other_key.0, resolver.conf.ansi) else {
+        return Err(SparkError::new("DATATYPE_MISMATCH.MAP_ZIP_WITH_DIFF_TYPES")
+            .with("sqlExpr", format!("\"{name}({}, {})\"", left.sql, right.sql))
+            .with("functionName", format!("`{name}`"))
+            .with("leftType", format!("\"{}\"", types::sql_name(&key.0)))
+            .with("rightType", format!("\"{}\"", types::sql_name(&other_key.0))));
+    };
+    left = implicit_cast(left, &types::map_of(key.clone(), x.0.clone(), x.1), resolver.conf)?;
+    right = implicit_cast(right, &types::map_of(key.clone(), y.0.clone(), y.1), resolver.conf)?;
+    let lambda = lambda(resolver, function, &[(key.clone(), false), (x.0, true), (y.0, true)])?;
+    let sql = format!("{name}({}, {}, {})", left.sql, right.sql, lambda.sql);
+    let t = types::map_of(key, lambda.body.data_type().clone(), lambda.body.nullable());
+    let nullable = left.nullable() || right.nullable();
+    let bodies = vec![(lambda.body.expr, lambda.variables)];
+    let expr = higher_order(Kind::MapZipWith, vec![left.expr, right.expr], bodies, t.clone(), nullable)?;
     Ok(TypedExpr::new(expr, t, nullable, sql))
 }
 
@@ -192,234 +308,6 @@ fn aggregate(
         ),
     };
     let sql = format!("{name}({}, {}, {}, {finish_sql})", list.sql, start.sql, merge.sql);
-    let expr = higher_order(Kind::Aggregate, vec![list.expr, start.expr], bodies, t.clone(), true);
+    let expr = higher_order(Kind::Aggregate, vec![list.expr, start.expr], bodies, t.clone(), true)?;
     Ok(TypedExpr::new(expr, t, true, sql))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    Transform,
-    Filter,
-    Exists,
-    ForAll,
-    Aggregate,
-}
-
-/// The DataFusion function: its arguments are the array (and start), then every column the
-/// bodies use from outside, so that planning sees them.
-fn higher_order(
-    kind: Kind,
-    mut args: Vec<Expr>,
-    bodies: Vec<(Expr, Vec<FieldRef>)>,
-    t: DataType,
-    nullable: bool,
-) -> Expr {
-    let own: BTreeSet<&str> =
-        bodies.iter().flat_map(|(_, vs)| vs.iter().map(|v| v.name().as_str())).collect();
-    let used: BTreeSet<String> = bodies
-        .iter()
-        .flat_map(|(body, _)| body.column_refs().into_iter().map(|c| c.name.clone()).collect::<Vec<_>>())
-        .filter(|name| !own.contains(name.as_str()))
-        .collect();
-    let captured: Vec<String> = used.into_iter().collect();
-    args.extend(captured.iter().map(|name| Expr::Column(Column::new_unqualified(name.clone()))));
-    let function = HigherOrder {
-        kind,
-        bodies,
-        captured,
-        field: Arc::new(Field::new("", t, nullable)),
-        signature: Signature::user_defined(Volatility::Immutable),
-    };
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), args))
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct HigherOrder {
-    kind: Kind,
-    bodies: Vec<(Expr, Vec<FieldRef>)>,
-    captured: Vec<String>,
-    field: FieldRef,
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for HigherOrder {
-    fn name(&self) -> &str {
-        match self.kind {
-            Kind::Transform => "transform",
-            Kind::Filter => "filter",
-            Kind::Exists => "exists",
-            Kind::ForAll => "forall",
-            Kind::Aggregate => "aggregate",
-        }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(self.field.data_type().clone())
-    }
-
-    fn return_field_from_args(&self, _: ReturnFieldArgs) -> DataFusionResult<FieldRef> {
-        Ok(Arc::clone(&self.field))
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> DataFusionResult<Vec<DataType>> {
-        Ok(types.to_vec())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-        let columns = args
-            .args
-            .iter()
-            .map(|arg| arg.to_array(args.number_rows))
-            .collect::<DataFusionResult<Vec<_>>>()?;
-        Ok(ColumnarValue::Array(self.evaluate(&columns)?))
-    }
-}
-
-impl HigherOrder {
-    fn evaluate(&self, columns: &[ArrayRef]) -> Result<ArrayRef> {
-        let Some(first) = columns.first() else { return Err(SparkError::internal("a lambda without array")) };
-        let list = first.as_list::<i32>();
-        if self.kind == Kind::Aggregate {
-            return self.fold(list, columns);
-        }
-        // All elements of valid rows, with their row and position.
-        let (mut picks, mut rows, mut positions, mut lengths) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for row in 0..list.len() {
-            let range = if list.is_valid(row) { span(list, row) } else { 0..0 };
-            lengths.push(range.len());
-            for (position, i) in range.enumerate() {
-                picks.push(i as u64);
-                rows.push(row as u64);
-                positions.push(i32::try_from(position).unwrap_or(i32::MAX));
-            }
-        }
-        let items = take(list.values(), &UInt64Array::from(picks), None)?;
-        let result = self.run(
-            0,
-            &[items.clone(), Arc::new(Int32Array::from(positions))],
-            columns.get(1..),
-            &rows.into(),
-        )?;
-        match self.kind {
-            Kind::Transform => {
-                let DataType::List(field) = self.field.data_type() else {
-                    return Err(SparkError::internal("transform"));
-                };
-                let offsets = OffsetBuffer::from_lengths(lengths);
-                Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, result, list.nulls().cloned())?))
-            }
-            Kind::Filter => {
-                let keep = result.as_boolean();
-                let DataType::List(field) = self.field.data_type() else {
-                    return Err(SparkError::internal("filter"));
-                };
-                let mut start = 0;
-                let kept = lengths.iter().map(|length| {
-                    let count =
-                        (start..start + length).filter(|i| keep.is_valid(*i) && keep.value(*i)).count();
-                    start += length;
-                    count
-                });
-                let offsets = OffsetBuffer::from_lengths(kept.collect::<Vec<_>>());
-                let values = datafusion::arrow::compute::filter(&items, keep)?;
-                Ok(Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, list.nulls().cloned())?))
-            }
-            kind => Ok(Arc::new(quantify(kind == Kind::Exists, list, &lengths, result.as_boolean()))),
-        }
-    }
-
-    /// Evaluates body `which` over its variables and the captured columns at `rows`.
-    fn run(
-        &self,
-        which: usize,
-        variables: &[ArrayRef],
-        captured: Option<&[ArrayRef]>,
-        rows: &UInt64Array,
-    ) -> Result<ArrayRef> {
-        let Some((body, fields)) = self.bodies.get(which) else {
-            return Err(SparkError::internal("a lambda's body"));
-        };
-        let mut schema: Vec<FieldRef> = Vec::new();
-        let mut columns: Vec<ArrayRef> = Vec::new();
-        for (field, column) in fields.iter().zip(variables) {
-            schema.push(Arc::new(field.as_ref().clone().with_nullable(true)));
-            columns.push(Arc::clone(column));
-        }
-        for (name, column) in self.captured.iter().zip(captured.unwrap_or_default()) {
-            schema.push(Arc::new(Field::new(name, column.data_type().clone(), true)));
-            columns.push(take(column, rows, None)?);
-        }
-        let schema = Arc::new(Schema::new(schema));
-        let physical = create_physical_expr(
-            body,
-            &DFSchema::try_from(Arc::clone(&schema))?,
-            &ExecutionProps::new(),
-            &PhysicalPlanningContext::default(),
-        )?;
-        let batch = RecordBatch::try_new(schema, columns)?;
-        Ok(physical.evaluate(&batch)?.into_array(batch.num_rows())?)
-    }
-
-    /// Folds element by element, all rows at once.
-    fn fold(&self, list: &ListArray, columns: &[ArrayRef]) -> Result<ArrayRef> {
-        let Some(start) = columns.get(1) else {
-            return Err(SparkError::internal("an aggregate without start"));
-        };
-        let captured = columns.get(2..);
-        let mut state = Arc::clone(start);
-        let longest =
-            (0..list.len()).filter(|row| list.is_valid(*row)).map(|row| span(list, row).len()).max();
-        for k in 0..longest.unwrap_or(0) {
-            let rows: Vec<usize> =
-                (0..list.len()).filter(|row| list.is_valid(*row) && span(list, *row).len() > k).collect();
-            let picks: UInt64Array = rows.iter().map(|row| (span(list, *row).start + k) as u64).collect();
-            let at: UInt64Array = rows.iter().map(|row| *row as u64).collect();
-            let merged =
-                self.run(0, &[take(&state, &at, None)?, take(list.values(), &picks, None)?], captured, &at)?;
-            // The merged states in place of the old ones.
-            let both = concat(&[state.as_ref(), merged.as_ref()])?;
-            let mut order: Vec<u64> = (0..list.len() as u64).collect();
-            for (i, row) in rows.iter().enumerate() {
-                if let Some(slot) = order.get_mut(*row) {
-                    *slot = (list.len() + i) as u64;
-                }
-            }
-            state = take(&both, &UInt64Array::from(order), None)?;
-        }
-        if self.bodies.len() > 1 {
-            state = self.run(1, &[state], captured, &(0..list.len() as u64).collect())?;
-        }
-        // A null array gives null.
-        let order: UInt64Array =
-            (0..list.len()).map(|row| list.is_valid(row).then_some(row as u64)).collect();
-        Ok(take(&state, &order, None)?)
-    }
-}
-
-fn span(list: &ListArray, row: usize) -> std::ops::Range<usize> {
-    let offsets = list.value_offsets();
-    usize::try_from(offsets[row]).unwrap_or(0)..usize::try_from(offsets[row + 1]).unwrap_or(0)
-}
-
-/// `exists` and `forall` with three values: decided by one element, else null if any is.
-fn quantify(exists: bool, list: &ListArray, lengths: &[usize], results: &BooleanArray) -> BooleanArray {
-    let mut out = BooleanBuilder::with_capacity(lengths.len());
-    let mut start = 0;
-    for (row, length) in lengths.iter().enumerate() {
-        let mut range = start..start + length;
-        start += length;
-        let unknown = range.clone().any(|i| results.is_null(i));
-        let decided = range.any(|i| results.is_valid(i) && results.value(i) == exists);
-        if list.is_null(row) || (!decided && unknown) {
-            out.append_null();
-        } else {
-            out.append_value(decided == exists);
-        }
-    }
-    out.finish()
 }

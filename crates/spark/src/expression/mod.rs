@@ -10,6 +10,7 @@ pub(crate) mod coercion;
 pub(crate) mod comparison;
 pub(crate) mod datetime_arithmetic;
 pub(crate) mod extract;
+mod higher_order;
 mod lambda;
 pub(crate) mod literal;
 mod resolver;

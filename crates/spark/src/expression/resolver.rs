@@ -9,11 +9,12 @@ use spark_connect_proto::{self as proto, expression as e, expression::ExprType};
 
 use super::{
     Scope, TypedExpr, attribute, cast, cast::explicit_cast, comparison, extract, lambda, lambda::Variables,
-    literal, update_fields, window,
+    literal, resolve_condition, update_fields, window,
 };
 use crate::{
     SessionConf,
     functions::{self, Call, Mode},
+    sql::message::FILTER_CLAUSE,
     types,
 };
 
@@ -148,11 +149,29 @@ impl<'a> Resolver<'a> {
                 return functions::call(Call { name: &lower, args: vec![one], distinct, resolver: *self });
             }
         }
+        if let (FILTER_CLAUSE, [call, condition]) = (lower.as_str(), arguments) {
+            return self.filter_clause(call, condition);
+        }
         if arguments.iter().any(|a| matches!(a.expr_type, Some(ExprType::LambdaFunction(_)))) {
             return lambda::call(self, &lower, arguments);
         }
         let args = self.resolve_list(arguments)?;
         functions::call(Call { name: &lower, args, distinct, resolver: *self })
+    }
+
+    /// `aggregate FILTER (WHERE condition)`.
+    fn filter_clause(&self, call: &proto::Expression, condition: &proto::Expression) -> Result<TypedExpr> {
+        let function = self.resolve(call)?;
+        let condition = resolve_condition(condition, self.scope, self.conf)?;
+        let Expr::AggregateFunction(mut aggregate) = function.expr else {
+            return Err(SparkError::unsupported(format!(
+                "FILTER of {}, which is no aggregate",
+                function.sql
+            )));
+        };
+        aggregate.params.filter = Some(Box::new(condition.expr));
+        let sql = format!("{} FILTER (WHERE {})", function.sql, condition.sql);
+        Ok(TypedExpr::with_field(Expr::AggregateFunction(aggregate), function.field, sql))
     }
 
     fn alias(&self, alias: &e::Alias) -> Result<TypedExpr> {

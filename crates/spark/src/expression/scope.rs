@@ -1,7 +1,7 @@
 //! What an expression sees of the relation it stands on.
 
-use datafusion::arrow::datatypes::DataType;
-use millstream_engine::{Result, SparkError, time::WindowSpec};
+use datafusion::{arrow::datatypes::DataType, logical_expr::Expr};
+use millstream_engine::{Result, SparkError, plan::RowFunction, time::WindowSpec};
 use spark_connect_proto as proto;
 
 use super::TypedExpr;
@@ -57,6 +57,21 @@ pub trait Scope {
     /// # Errors
     /// As for [`Scope::window`].
     fn session_window(&self, time: TypedExpr, end: TypedExpr) -> Result<TypedExpr>;
+
+    /// Asks the relation for a column of `function`, which is none of the values of a row.
+    /// The relation inserts `engine::plan::Nondeterministic` below itself.
+    ///
+    /// # Errors
+    /// `INVALID_NON_DETERMINISTIC_EXPRESSIONS` where the relation takes no such expression.
+    fn nondeterministic(&self, function: RowFunction) -> Result<Expr> {
+        let _ = function;
+        Err(SparkError::unsupported("a nondeterministic function in this place"))
+    }
+
+    /// A seed for a random function that was given none.
+    fn fresh_seed(&self) -> i64 {
+        0
+    }
 
     /// A Python function call. `arguments` are resolved already.
     ///

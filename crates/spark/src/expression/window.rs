@@ -153,13 +153,16 @@ pub(super) fn resolve(resolver: &Resolver, over: &e::Window) -> Result<TypedExpr
     });
     clause.push(frame.sql());
     let sql = format!("{} OVER ({})", function.sql, clause.join(" "));
-    let expr = window(
+    let mut expr = window(
         WindowFunctionDefinition::AggregateUDF(std::sync::Arc::clone(&aggregate.func)),
         aggregate.params.args.clone(),
         partition_by,
         order,
         frame.build(),
     );
+    if let Expr::WindowFunction(window) = &mut expr {
+        window.params.filter.clone_from(&aggregate.params.filter);
+    }
     Ok(TypedExpr::with_field(expr, function.field, sql))
 }
 
@@ -211,9 +214,10 @@ fn rank(
 ) -> Result<TypedExpr> {
     let Over { partition_by, order_by, given } = over;
     if order_by.is_empty() {
-        return Err(SparkError::new("WINDOW_FUNCTION_FRAME_NOT_ORDERED")
-            .with("wf_name", name)
-            .with("wf_expr", format!("{name}()")));
+        return Err(SparkError::new("WINDOW_FUNCTION_FRAME_NOT_ORDERED").with("wf_name", name).with(
+            "wf_expr",
+            format!("{}()", if name.ends_with("rank") { name.to_uppercase() } else { name.to_string() }),
+        ));
     }
     let mut args = resolver.resolve_list(arguments)?;
     let offset = |args: &[TypedExpr], at: usize| match args.get(at).map(TypedExpr::literal) {

@@ -11,7 +11,7 @@ use millstream_engine::{
 
 use super::{Call, Function, MANY, custom, exprs};
 use crate::{
-    expression::{TypedExpr, implicit_cast},
+    expression::{TypedExpr, implicit_cast, literal},
     types,
 };
 
@@ -21,6 +21,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             "any",
             "any_value",
             "approx_count_distinct",
+            "approx_percentile",
             "array_agg",
             "avg",
             "bit_and",
@@ -48,6 +49,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
             "min",
             "min_by",
             "mode",
+            "percentile",
+            "percentile_approx",
             "skewness",
             "some",
             "std",
@@ -77,6 +80,9 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
         "array_agg" => "collect_list",
         name => name,
     };
+    let mut named: Option<String> = None;
+    // A parameter that is shown and handed to nobody.
+    let mut trailing: Option<String> = None;
     // The last argument of these steers the function and is no input.
     match call.name {
         "first" | "first_value" | "last" | "last_value" | "any_value" if call.args.len() == 2 => {
@@ -90,6 +96,36 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
                         .with("paramType", "\"BOOLEAN\""));
                 }
             };
+        }
+        "mode" if call.args.len() == 2 => {
+            let flag = call.args.pop();
+            match flag.as_ref().and_then(TypedExpr::literal) {
+                Some(ScalarValue::Boolean(Some(false))) => {}
+                // The least of several is what we take in any case.
+                Some(ScalarValue::Boolean(Some(true))) => {
+                    named =
+                        call.args.first().map(|v| format!("mode() WITHIN GROUP (ORDER BY {} DESC)", v.sql));
+                }
+                _ => return Err(SparkError::unsupported("`mode` with a flag that is no literal")),
+            }
+        }
+        "percentile" | "percentile_approx" | "approx_percentile" => {
+            let (last, parameter) = match shown {
+                "percentile" => (1, "frequency"),
+                _ => (10_000, "accuracy"),
+            };
+            let given = if call.args.len() == 3 { call.args.pop() } else { None };
+            let given = given.unwrap_or_else(|| literal::int(last));
+            let fits = match given.literal() {
+                Some(ScalarValue::Int32(Some(n))) => shown != "percentile" && *n > 0 || *n == last,
+                Some(ScalarValue::Int64(Some(n))) => shown != "percentile" && *n > 0,
+                _ => false,
+            };
+            if !fits {
+                return Err(SparkError::unsupported(format!("`{shown}` with the {parameter} {}", given.sql)));
+            }
+            trailing = Some(given.sql);
+            check_percentage(shown, &call.args)?;
         }
         "approx_count_distinct" if call.args.len() == 2 => {
             let deviation = call.args.pop();
@@ -109,9 +145,9 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
     if !names().any(|known| known == shown) {
         return Err(SparkError::unsupported(format!("the aggregate function `{shown}`")));
     }
-    let args: Vec<&str> = call.args.iter().map(|arg| arg.sql.as_str()).collect();
+    let args: Vec<&str> = call.args.iter().map(|arg| arg.sql.as_str()).chain(trailing.as_deref()).collect();
     let distinct = if call.distinct { "DISTINCT " } else { "" };
-    let sql = format!("{shown}({distinct}{})", args.join(", "));
+    let sql = named.unwrap_or_else(|| format!("{shown}({distinct}{})", args.join(", ")));
     let given: Vec<_> = call.args.iter().map(|arg| arg.data_type().clone()).collect();
     let described = |error: SparkError| describe(error, &sql, &call.args);
     let inputs = argument_types(shown, &given).map_err(described)?;
@@ -132,6 +168,25 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
         None,
     ));
     Ok(TypedExpr::new(expr, data_type, nullable, sql))
+}
+
+/// Refuses a literal percentage outside of 0 to 1.
+fn check_percentage(name: &str, args: &[TypedExpr]) -> Result<()> {
+    let [value, percentage] = args else { return Ok(()) };
+    let number = match percentage.literal() {
+        Some(ScalarValue::Float64(Some(v))) => *v,
+        Some(ScalarValue::Decimal128(Some(v), _, s)) => *v as f64 / 10f64.powi(i32::from(*s)),
+        _ => return Ok(()),
+    };
+    if (0.0..=1.0).contains(&number) {
+        return Ok(());
+    }
+    let last = if name == "percentile" { "1" } else { "10000" };
+    Err(SparkError::new("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE")
+        .with("sqlExpr", format!("\"{name}({}, {}, {last})\"", value.sql, percentage.sql))
+        .with("exprName", "percentage")
+        .with("valueRange", "[0.0, 1.0]")
+        .with("currentValue", format!("{number:?}D")))
 }
 
 /// Adds what only translation knows to a typing error.

@@ -36,6 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     custom(&["array_distinct"], 1, 1, |call| unary(call, "array_distinct", distinct)),
     custom(&["array_compact"], 1, 1, compact),
     custom(&["sort_array"], 1, 2, sort_array),
+    custom(&["array_sort"], 1, 1, array_sort),
     custom(&["array_max"], 1, 1, |call| extreme(call, "array_max")),
     custom(&["array_min"], 1, 1, |call| extreme(call, "array_min")),
     custom(&["array_union"], 2, 2, |call| set(call, "array_union", union)),
@@ -256,6 +257,33 @@ fn sort_array(mut call: Call) -> Result<TypedExpr> {
     };
     let expr = kernel_call("sort_array", f, vec![list.expr, ascending.expr], t.clone(), nullable, evaluation);
     Ok(TypedExpr::new(expr, t, nullable, sql))
+}
+
+/// `array_sort` without a comparator: ascending, nulls last. Spark shows the one it stands for.
+fn array_sort(call: Call) -> Result<TypedExpr> {
+    let f: Kernel = |args| {
+        let array = args.array(0)?;
+        let list = array.as_list::<i32>();
+        let items = comparable(list.values())?;
+        picked(args, list.values(), |row, picks| {
+            let mut order: Vec<usize> = span(list, row).collect();
+            order.sort_by(|a, b| {
+                let nulls = |i: usize| list.values().is_null(i);
+                nulls(*a).cmp(&nulls(*b)).then_with(|| items.row(*a).cmp(&items.row(*b)))
+            });
+            order.into_iter().for_each(|i| picks.push(Some(i)));
+        })
+    };
+    let marks = "namedlambdavariable()";
+    let less = format!("({marks} < {marks})");
+    let null = format!("({marks} IS NULL)");
+    let comparator = format!(
+        "(IF(({null} AND {null}), 0, (IF({null}, 1, (IF({null}, -1, (IF({less}, -1, (IF(({marks} > {marks}), 1, 0))))))))))"
+    );
+    let list = call.args.first().map(|list| list.sql.clone()).unwrap_or_default();
+    let shown = format!("array_sort({list}, lambdafunction({comparator}, {marks}, {marks}))");
+    let sorted = unary(call, "array_sort", f)?;
+    Ok(TypedExpr { name: shown.clone(), sql: shown, ..sorted })
 }
 
 fn extreme(call: Call, name: &str) -> Result<TypedExpr> {

@@ -18,11 +18,13 @@ use datafusion::{
         buffer::NullBuffer,
         datatypes::{DataType, Field, FieldRef},
     },
-    common::{Result as DataFusionResult, ScalarValue},
+    common::{
+        Result as DataFusionResult, ScalarValue,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     logical_expr::{
         ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-        Volatility,
-        expr::{Alias, Cast, ScalarFunction},
+        Volatility, expr::ScalarFunction,
     },
 };
 use millstream_engine::{Result, SparkError, time::Zone};
@@ -214,14 +216,22 @@ struct KernelFunction {
     evaluation: Evaluation,
     kernel: Kernel,
     signature: Signature,
-    /// How deep calls nest below, and a hash of name and arguments: DataFusion asks for the
-    /// schema name of every level at every level, which is cubic where names are spelled out.
-    depth: usize,
-    content: u64,
 }
 
-/// Calls nested deeper than this are named by their hash.
+/// Calls nested deeper than this are named by their hash: DataFusion asks for the schema name of
+/// every level at every level, which is cubic where names are spelled out.
 const MAX_NAMED_DEPTH: usize = 16;
+
+/// Whether `expr` has more than `levels` levels below it.
+fn is_deep(expr: &Expr, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else { return true };
+    let mut deep = false;
+    let walked = expr.apply_children(|child| {
+        deep = is_deep(child, left);
+        Ok(if deep { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.is_ok() && deep
+}
 
 impl PartialEq for KernelFunction {
     fn eq(&self, other: &Self) -> bool {
@@ -250,8 +260,10 @@ impl ScalarUDFImpl for KernelFunction {
     }
 
     fn schema_name(&self, args: &[Expr]) -> DataFusionResult<String> {
-        if self.depth > MAX_NAMED_DEPTH {
-            return Ok(format!("{}#{:016x}", self.name, self.content));
+        if args.iter().any(|arg| is_deep(arg, MAX_NAMED_DEPTH)) {
+            let mut hasher = std::hash::DefaultHasher::new();
+            args.hash(&mut hasher);
+            return Ok(format!("{}#{:016x}", self.name, hasher.finish()));
         }
         let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
         Ok(format!("{}({})", self.name, args.join(",")))
@@ -309,31 +321,6 @@ pub(crate) fn volatile_call(
     call_with(name, kernel, args, Field::new("", data_type, false), evaluation, Volatility::Volatile)
 }
 
-/// Depth and content hash of a call; those of calls below are taken over.
-fn nesting(name: &str, args: &[Expr]) -> (usize, u64) {
-    let mut hasher = std::hash::DefaultHasher::new();
-    name.hash(&mut hasher);
-    let mut depth = 0;
-    for arg in args {
-        let mut inner = arg;
-        while let Expr::Cast(Cast { expr, .. }) | Expr::Alias(Alias { expr, .. }) = inner {
-            inner = expr;
-        }
-        let below = match inner {
-            Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<KernelFunction>(),
-            _ => None,
-        };
-        match below {
-            Some(below) => {
-                depth = depth.max(below.depth);
-                below.content.hash(&mut hasher);
-            }
-            None => arg.hash(&mut hasher),
-        }
-    }
-    (depth + 1, hasher.finish())
-}
-
 fn call_with(
     name: &str,
     kernel: Kernel,
@@ -342,10 +329,7 @@ fn call_with(
     evaluation: Evaluation,
     volatility: Volatility,
 ) -> Expr {
-    let (depth, content) = nesting(name, &args);
     let function = KernelFunction {
-        depth,
-        content,
         name: name.to_string(),
         field: Arc::new(field),
         evaluation,

@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::LazyLock};
 use millstream_engine::SparkError;
 
 use super::{
-    Function, aggregate, array, cast, collection, conditional, date_fields, date_time, format_string, hash,
-    json, math, misc, missing::MISSING, operator, regex, string, time_window,
+    Function, aggregate, array, cast, collection, conditional, date_fields, date_time, format_string,
+    grouping, hash, json, math, misc, missing::MISSING, nondeterministic, operator, regex, string,
+    time_window,
 };
 
 /// The families, in no particular order; a name belongs to one.
@@ -27,6 +28,8 @@ const FAMILIES: &[&[Function]] = &[
     format_string::FUNCTIONS,
     misc::FUNCTIONS,
     cast::FUNCTIONS,
+    grouping::FUNCTIONS,
+    nondeterministic::FUNCTIONS,
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {

@@ -11,22 +11,24 @@ use datafusion::{
         Column,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
-    logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, Projection},
+    logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Projection},
 };
 use millstream_engine::{
     Result, SparkError,
-    plan::{SESSION_WINDOW_KEY, UpdatingSessions},
+    plan::{Nondeterministic, SESSION_WINDOW_KEY, UpdatingSessions},
 };
 use spark_connect_proto::{self as proto, aggregate::GroupType, expression::ExprType};
 
 use super::{
     attribute::Attribute,
     below::Below,
+    grouping_sets::{self, Shape},
     scope::RelationScope,
     sort,
     translator::{Frame, Translator},
+    window_function,
 };
-use crate::expression::TypedExpr;
+use crate::{expression::TypedExpr, functions::grouping};
 
 /// An aggregation being put together.
 #[derive(Debug, Clone)]
@@ -38,30 +40,6 @@ pub(super) struct Aggregation {
     calls: Vec<(Expr, String)>,
     /// What is shown: an expression over keys and calls, and its column.
     outputs: Vec<(Expr, Attribute)>,
-}
-
-/// Which groups an aggregation makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// One for each combination of keys.
-    Plain,
-    /// Also totals over the last keys, the last two, ...
-    Rollup,
-    /// Also totals over every subset of the keys.
-    Cube,
-}
-
-impl Shape {
-    /// The shape a group type stands for.
-    pub fn of(group_type: GroupType) -> Result<Self> {
-        match group_type {
-            GroupType::Unspecified | GroupType::Groupby => Ok(Self::Plain),
-            GroupType::Rollup => Ok(Self::Rollup),
-            GroupType::Cube => Ok(Self::Cube),
-            GroupType::Pivot => Err(SparkError::unsupported("pivot")),
-            GroupType::GroupingSets => Err(SparkError::unsupported("grouping sets")),
-        }
-    }
 }
 
 /// A grouping expression and the column it becomes.
@@ -78,6 +56,13 @@ impl Key {
     pub fn new(translator: &Translator<'_>, item: TypedExpr) -> Self {
         Self { item: unaliased(item), id: translator.new_id() }
     }
+}
+
+/// Whether `expr` uses a column of a function of a row's place.
+fn is_drawn(input: &Frame, expr: &Expr) -> bool {
+    let LogicalPlan::Extension(extension) = input.plan.as_ref() else { return false };
+    let Some(node) = extension.node.as_any().downcast_ref::<Nondeterministic>() else { return false };
+    expr.column_refs().iter().any(|column| node.draws(&column.name))
 }
 
 /// Whether `expr` calls an aggregate function (outside of a window function).
@@ -108,9 +93,9 @@ impl Aggregation {
     /// `MISSING_AGGREGATION` / `MISSING_GROUP_BY` for a column that is neither grouped
     /// nor aggregated; `NESTED_AGGREGATE_FUNCTION`.
     pub fn output(&mut self, translator: &Translator<'_>, item: &TypedExpr) -> Result<TypedExpr> {
-        let Self { keys, calls, outputs, .. } = self;
+        let Self { input, keys, shape, calls, outputs } = self;
         let mut stray: Option<Column> = None;
-        let mut nested = false;
+        let (mut nested, mut unsteady) = (false, false);
         let rewritten = item.expr.clone().transform_down(|e| {
             if let Some(key) = keys.iter().find(|key| key.item.expr == e) {
                 let column = Expr::Column(Column::new_unqualified(&key.id));
@@ -122,8 +107,13 @@ impl Aggregation {
             {
                 return Ok(Transformed::new(shown.clone(), true, TreeNodeRecursion::Jump));
             }
+            if let Some((arguments, single)) = grouping::marked(&e) {
+                let meant = grouping_sets::grouping(shape, keys, arguments, single)?;
+                return Ok(Transformed::new(meant, true, TreeNodeRecursion::Jump));
+            }
             match &e {
                 Expr::AggregateFunction(call) => {
+                    unsteady |= call.params.args.iter().any(|arg| is_drawn(input, arg));
                     nested |= call.params.args.iter().any(contains_aggregate);
                     let id = match calls.iter().find(|(known, _)| *known == e) {
                         Some((_, id)) => id.clone(),
@@ -149,6 +139,10 @@ impl Aggregation {
         if nested {
             return Err(SparkError::new("NESTED_AGGREGATE_FUNCTION"));
         }
+        if unsteady {
+            return Err(SparkError::new("AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION")
+                .with("sqlExpr", format!("\"{}\"", item.sql)));
+        }
         if let Some(column) = stray {
             return Err(self.not_aggregated(item, &column));
         }
@@ -156,6 +150,9 @@ impl Aggregation {
     }
 
     fn not_aggregated(&self, item: &TypedExpr, column: &Column) -> SparkError {
+        if is_drawn(&self.input, &Expr::Column(column.clone())) {
+            return SparkError::unsupported("a nondeterministic function beside aggregates");
+        }
         if self.keys.is_empty() {
             return SparkError::new("MISSING_GROUP_BY");
         }
@@ -187,14 +184,20 @@ impl Aggregation {
             }
             self.outputs.push((item.expr.clone(), column));
         }
-        self.frame(&[])
+        self.frame(translator, &[])
     }
 
     /// The visible outputs, and `hidden` ones in the plan only.
-    fn frame(self, hidden: &[(Expr, String)]) -> Result<Frame> {
+    fn frame(self, translator: &Translator<'_>, hidden: &[(Expr, String)]) -> Result<Frame> {
         let shown = self.outputs.iter().map(|(expr, column)| expr.clone().alias(&column.id));
-        let exprs = shown.chain(hidden.iter().map(|(expr, id)| expr.clone().alias(id))).collect();
-        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(self.plan()?))?);
+        let exprs: Vec<Expr> = shown.chain(hidden.iter().map(|(expr, id)| expr.clone().alias(id))).collect();
+        let grouped = Frame::new(self.plan()?, Vec::new(), self.input.is_streaming);
+        // Window functions look at the groups.
+        let (plan, exprs) = match window_function::pull(translator, &grouped, exprs.clone())? {
+            Some((plan, exprs)) => (Arc::new(plan), exprs),
+            None => (grouped.plan, exprs),
+        };
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, plan)?);
         let columns = self.outputs.iter().map(|(_, column)| column.clone()).collect();
         let mut frame = Frame::new(plan, columns, self.input.is_streaming);
         frame.below = Some(Arc::new(Below::Aggregate(self)));
@@ -237,24 +240,15 @@ impl Aggregation {
             let plan = LogicalPlan::Aggregate(Aggregate::try_new(Arc::clone(&self.input.plan), keys, calls)?);
             return Ok(LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?);
         }
-        if self.shape == Shape::Plain || self.keys.is_empty() {
-            return Ok(LogicalPlan::Aggregate(Aggregate::try_new(
-                Arc::clone(&self.input.plan),
-                keys,
-                calls,
-            )?));
+        match &self.shape {
+            Shape::Sets(sets) if !self.keys.is_empty() => {
+                grouping_sets::plan(&self.input.plan, &self.keys, sets, calls)
+            }
+            _ => {
+                let aggregate = Aggregate::try_new(Arc::clone(&self.input.plan), keys, calls)?;
+                Ok(LogicalPlan::Aggregate(aggregate))
+            }
         }
-        // The keys become columns first: grouping sets keep the names of plain columns.
-        let mut below: Vec<Expr> = self.input.plan.schema().columns().into_iter().map(Expr::Column).collect();
-        below.extend(keys);
-        let below = LogicalPlan::Projection(Projection::try_new(below, Arc::clone(&self.input.plan))?);
-        let columns = self.keys.iter().map(|key| Expr::Column(Column::new_unqualified(&key.id))).collect();
-        let sets = match self.shape {
-            Shape::Cube => GroupingSet::Cube(columns),
-            _ => GroupingSet::Rollup(columns),
-        };
-        let sets = vec![Expr::GroupingSet(sets)];
-        Ok(LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(below), sets, calls)?))
     }
 }
 
@@ -262,7 +256,7 @@ impl Aggregation {
     /// A batch aggregation by sessions: they are merged first.
     fn over_sessions(&self, session: &Key, keys: Vec<Expr>, calls: Vec<Expr>) -> Result<LogicalPlan> {
         if self.shape != Shape::Plain {
-            return Err(SparkError::unsupported("rollup and cube of session windows"));
+            return Err(SparkError::unsupported("rollup, cube and grouping sets of session windows"));
         }
         // The keys become columns first, so that sessions can be merged by them.
         let mut below: Vec<Expr> = self.input.plan.schema().columns().into_iter().map(Expr::Column).collect();
@@ -279,18 +273,46 @@ impl Aggregation {
 impl Translator<'_> {
     pub(super) fn aggregate(&self, aggregate: &proto::Aggregate) -> Result<Frame> {
         let input = self.input(aggregate.input.as_deref())?;
-        let shape = Shape::of(aggregate.group_type())?;
-        let scope = RelationScope::select(self, &input);
+        let scope = RelationScope::select(self, &input).drawing();
         let mut keys = Vec::new();
         for expression in &aggregate.grouping_expressions {
             keys.extend(self.keys(&scope, expression)?);
         }
-        let mut items: Vec<TypedExpr> = keys.iter().map(|key| key.item.clone()).collect();
-        for expression in &aggregate.aggregate_expressions {
-            items.extend(scope.resolve_all(expression)?);
-        }
+        let shape = match aggregate.group_type() {
+            GroupType::Rollup => Shape::rollup(keys.len()),
+            GroupType::Cube => Shape::cube(keys.len())?,
+            GroupType::GroupingSets => self.grouping_sets(&scope, &keys, &aggregate.grouping_sets)?,
+            GroupType::Unspecified | GroupType::Groupby | GroupType::Pivot => Shape::Plain,
+        };
+        let items = match &aggregate.pivot {
+            Some(pivot) => self.pivoted(&scope, &input, &keys, pivot, &aggregate.aggregate_expressions)?,
+            None => {
+                let mut items: Vec<TypedExpr> = keys.iter().map(|key| key.item.clone()).collect();
+                for expression in &aggregate.aggregate_expressions {
+                    items.extend(scope.resolve_all(expression)?);
+                }
+                items
+            }
+        };
         let input = scope.windowed(&input)?;
         self.aggregated(input, keys, shape, &items)
+    }
+
+    /// The sets that lists of grouping expressions are.
+    fn grouping_sets(
+        &self,
+        scope: &RelationScope<'_, '_>,
+        keys: &[Key],
+        sets: &[proto::aggregate::GroupingSets],
+    ) -> Result<Shape> {
+        let position = |expression: &proto::Expression| -> Result<usize> {
+            let item = scope.resolve_one(expression)?;
+            keys.iter().position(|key| key.item.expr == item.expr).ok_or_else(|| {
+                SparkError::unsupported(format!("the grouping set column {}, which is no key", item.sql))
+            })
+        };
+        let set = |set: &proto::aggregate::GroupingSets| set.grouping_set.iter().map(position).collect();
+        Ok(Shape::Sets(sets.iter().map(set).collect::<Result<_>>()?))
     }
 
     /// `input` grouped by `keys`, showing `items`.
@@ -302,17 +324,18 @@ impl Translator<'_> {
         items: &[TypedExpr],
     ) -> Result<Frame> {
         if shape != Shape::Plain && input.is_streaming {
-            return Err(SparkError::unsupported("rollup and cube of a stream"));
+            return Err(SparkError::unsupported("rollup, cube and grouping sets of a stream"));
         }
         for key in &keys {
             if contains_aggregate(&key.item.expr) {
                 return Err(SparkError::new("GROUP_BY_AGGREGATE").with("sqlExpr", key.item.sql.clone()));
             }
         }
+        let has_totals = shape != Shape::Plain;
         let mut aggregation = Aggregation { shape, ..Aggregation::new(input, keys) };
         let mut outputs =
             items.iter().map(|item| aggregation.output(self, item)).collect::<Result<Vec<_>>>()?;
-        if shape != Shape::Plain {
+        if has_totals {
             // Totals have no key.
             for output in outputs.iter_mut().filter(|output| aggregation.mentions_key(&output.expr)) {
                 output.field = Arc::new(output.field.as_ref().clone().with_nullable(true));
@@ -360,7 +383,7 @@ impl Translator<'_> {
                     hidden.push((aggregation.output(self, &item)?.expr, id.clone()));
                     items.push(TypedExpr { expr: Expr::Column(Column::new_unqualified(id)), ..item });
                 }
-                Ok(Some((aggregation.frame(&hidden)?, items)))
+                Ok(Some((aggregation.frame(self, &hidden)?, items)))
             }
             Some(Below::Through { input }) => {
                 let Some((input, items)) = self.over_aggregation(input, expressions)? else {

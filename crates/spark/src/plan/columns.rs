@@ -38,7 +38,7 @@ impl Translator<'_> {
         let expressions = generate::parsed(&expressions);
         let visible = input.columns.len();
         let (input, expressions) = generate::expand(self, input, &expressions)?;
-        let scope = RelationScope::select(self, &input);
+        let scope = RelationScope::select(self, &input).drawing();
         let mut added = expressions.iter().map(|e| scope.resolve_one(e)).collect::<Result<Vec<_>>>()?;
         self.check_distinct(added.iter().map(|item| item.name.as_str()))?;
         for item in added.iter_mut().filter(|item| item.field.metadata().contains_key("spark.timeWindow")) {

@@ -8,18 +8,19 @@ use datafusion::{
 };
 use millstream_engine::{Result, SparkError};
 use prost::Message;
-use spark_connect_proto::{self as proto, expression::ExprType};
+use spark_connect_proto::{self as proto, aggregate::GroupType, expression::ExprType};
 
 use super::{
-    aggregate::{Key, Shape, contains_aggregate},
+    aggregate::{Key, contains_aggregate},
     attribute::Attribute,
+    grouping_sets::Shape,
     scope::RelationScope,
     sort,
     translator::{Frame, Translator},
 };
 use crate::{
     expression::TypedExpr,
-    sql::message::{GroupedSelect, LateralView, Values},
+    sql::message::{GroupedSelect, LateralView, NaturalJoin, Values},
 };
 
 fn decode<M: Message + Default>(any: &prost_types::Any) -> Result<M> {
@@ -27,12 +28,18 @@ fn decode<M: Message + Default>(any: &prost_types::Any) -> Result<M> {
         .map_err(|e| SparkError::internal(format!("the extension {} is damaged: {e}", any.type_url)))
 }
 
-/// The relation an extension stands on, if it is one of ours that has one.
-pub(super) fn input(any: &prost_types::Any) -> Result<Option<proto::Relation>> {
+/// The relations an extension of ours stands on.
+pub(super) fn inputs(any: &prost_types::Any) -> Result<Vec<proto::Relation>> {
     Ok(match any.type_url.as_str() {
-        GroupedSelect::TYPE_URL => decode::<GroupedSelect>(any)?.input.map(|input| *input),
-        LateralView::TYPE_URL => decode::<LateralView>(any)?.input.map(|input| *input),
-        _ => None,
+        GroupedSelect::TYPE_URL => {
+            decode::<GroupedSelect>(any)?.input.map(|input| *input).into_iter().collect()
+        }
+        LateralView::TYPE_URL => decode::<LateralView>(any)?.input.map(|input| *input).into_iter().collect(),
+        NaturalJoin::TYPE_URL => {
+            let join = decode::<NaturalJoin>(any)?.join.unwrap_or_default();
+            join.left.into_iter().chain(join.right).map(|side| *side).collect()
+        }
+        _ => Vec::new(),
     })
 }
 
@@ -42,6 +49,10 @@ impl Translator<'_> {
             GroupedSelect::TYPE_URL => self.grouped_select(&decode(any)?),
             Values::TYPE_URL => self.values(&decode(any)?),
             LateralView::TYPE_URL => self.lateral_view(&decode(any)?),
+            NaturalJoin::TYPE_URL => {
+                let natural: NaturalJoin = decode(any)?;
+                self.natural_join(self.required(natural.join.as_ref(), "join")?)
+            }
             other => Err(SparkError::unsupported(format!("the extension {other}"))),
         }
     }
@@ -51,7 +62,7 @@ impl Translator<'_> {
             None => self.one_row(),
             Some(input) => self.frame(input)?,
         };
-        let scope = RelationScope::select(self, &input);
+        let scope = RelationScope::select(self, &input).drawing();
         // Items may name the window they are grouped by: `window.start`.
         for key in &select.keys {
             if let Ok(resolved) = scope.resolve_all(key) {
@@ -79,7 +90,17 @@ impl Translator<'_> {
             }
         }
         let input = scope.windowed(&input)?;
-        self.aggregated(input, keys, Shape::of(select.group_type())?, &items)
+        let shape = match select.group_type() {
+            GroupType::GroupingSets => {
+                let position = |i: &u32| usize::try_from(*i).unwrap_or(usize::MAX);
+                Shape::Sets(select.sets.iter().map(|set| set.keys.iter().map(position).collect()).collect())
+            }
+            _ => Shape::Plain,
+        };
+        if shape != Shape::Plain && keys.len() != select.keys.len() {
+            return Err(SparkError::unsupported("a star among the keys of grouping sets"));
+        }
+        self.aggregated(input, keys, shape, &items)
     }
 
     /// A grouping expression; a name that no column has may be an item's alias.

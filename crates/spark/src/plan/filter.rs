@@ -14,6 +14,7 @@ use super::{
     project::missing,
     scope::RelationScope,
     translator::{Frame, Translator},
+    window_function::contains_window,
 };
 use crate::{expression::TypedExpr, types::sql_name};
 
@@ -23,6 +24,11 @@ impl Translator<'_> {
         let condition = filter.condition.as_ref().ok_or_else(|| missing("condition"))?;
         let scope = RelationScope::with_hidden(self, &input);
         let resolved = match scope.resolve_one(condition) {
+            Ok(resolved) if contains_window(&resolved.expr) => {
+                return Err(
+                    SparkError::new("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE").with("clauseName", "WHERE")
+                );
+            }
             Ok(resolved) if !contains_aggregate(&resolved.expr) => resolved,
             outcome => {
                 let extended = match self.over_aggregation(&input, std::slice::from_ref(condition)) {

@@ -169,7 +169,7 @@ impl Translator<'_> {
                 .with("actualNum", call.arguments.len().to_string())
                 .with("docroot", "https://spark.apache.org/docs/latest"));
         };
-        let scope = RelationScope::visible(self, input);
+        let scope = RelationScope::visible(self, input).drawing();
         let argument = scope.resolve_one(argument)?;
         let input = &scope.windowed(input)?.trimmed()?;
         let (list, element) = list_of_elements(base, &argument)?;

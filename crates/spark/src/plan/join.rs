@@ -23,14 +23,7 @@ impl Translator<'_> {
     pub(super) fn join(&self, join: &proto::Join) -> Result<Frame> {
         let left = self.input(join.left.as_deref())?.trimmed()?;
         let right = self.input(join.right.as_deref())?.trimmed()?;
-        let join_type = match join.join_type() {
-            Wanted::Unspecified | Wanted::Inner | Wanted::Cross => JoinType::Inner,
-            Wanted::FullOuter => JoinType::Full,
-            Wanted::LeftOuter => JoinType::Left,
-            Wanted::RightOuter => JoinType::Right,
-            Wanted::LeftAnti => JoinType::LeftAnti,
-            Wanted::LeftSemi => JoinType::LeftSemi,
-        };
+        let join_type = join_type(join);
         if !join.using_columns.is_empty() {
             return self.join_using(&left, &right, join_type, &join.using_columns);
         }
@@ -42,6 +35,19 @@ impl Translator<'_> {
             }
         };
         self.joined(&left, &right, join_type, condition)
+    }
+
+    /// A join by the columns both sides have, crossed where there are none.
+    pub(super) fn natural_join(&self, join: &proto::Join) -> Result<Frame> {
+        let left = self.input(join.left.as_deref())?.trimmed()?;
+        let right = self.input(join.right.as_deref())?.trimmed()?;
+        let shared =
+            left.columns.iter().filter(|l| right.columns.iter().any(|r| self.same(l.name(), r.name())));
+        let names: Vec<String> = shared.map(|column| column.name().to_string()).collect();
+        if names.is_empty() {
+            return self.joined(&left, &right, join_type(join), None);
+        }
+        self.join_using(&left, &right, join_type(join), &names)
     }
 
     /// The join of two frames; the columns are the left ones, then the right ones unless
@@ -131,6 +137,17 @@ impl Translator<'_> {
         };
         let found = attribute::find(&side.columns, &[name.to_string()], self.conf.case_sensitive)?;
         found.map(|(column, _)| column.clone()).ok_or_else(missing)
+    }
+}
+
+fn join_type(join: &proto::Join) -> JoinType {
+    match join.join_type() {
+        Wanted::Unspecified | Wanted::Inner | Wanted::Cross => JoinType::Inner,
+        Wanted::FullOuter => JoinType::Full,
+        Wanted::LeftOuter => JoinType::Left,
+        Wanted::RightOuter => JoinType::Right,
+        Wanted::LeftAnti => JoinType::LeftAnti,
+        Wanted::LeftSemi => JoinType::LeftSemi,
     }
 }
 

@@ -25,7 +25,7 @@ impl Translator<'_> {
         };
         let expressions = generate::parsed(&project.expressions);
         let (input, expressions) = generate::expand(self, input, &expressions)?;
-        let scope = RelationScope::select(self, &input);
+        let scope = RelationScope::select(self, &input).drawing();
         let mut items = Vec::with_capacity(expressions.len());
         for expression in expressions.iter() {
             let resolved = scope.resolve_all(expression)?;

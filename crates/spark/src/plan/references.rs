@@ -92,7 +92,7 @@ fn collect(
         }
         Some(RelType::Sql(query)) => return collect(&sql::parse_query(query)?, depth + 1, bound, found),
         Some(RelType::Extension(any)) => {
-            if let Some(input) = extension::input(any)? {
+            for input in extension::inputs(any)? {
                 collect(&input, depth + 1, bound, found)?;
             }
         }

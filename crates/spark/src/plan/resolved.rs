@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
-use millstream_engine::source::SourceSpec;
+use millstream_engine::{batch::CachedTable, source::SourceSpec};
 use spark_connect_proto as proto;
 
 use super::references::{SourceReference, TableReference};
@@ -20,6 +20,7 @@ pub struct ResolvedSet {
     tables: HashMap<TableReference, ResolvedTable>,
     local: HashMap<String, Bytes>,
     remote: HashMap<String, ResolvedTable>,
+    cached: HashMap<String, CachedTable>,
 }
 
 /// A source that exists.
@@ -71,6 +72,21 @@ impl ResolvedSet {
     /// Adds a cached remote relation.
     pub fn add_remote(&mut self, id: impl Into<String>, found: ResolvedTable) {
         self.remote.insert(id.into(), found);
+    }
+
+    /// Adds the kept rows of a plan, which stand in for it wherever it occurs.
+    pub fn add_cached(&mut self, table: CachedTable) {
+        self.cached.insert(table.key().to_string(), table);
+    }
+
+    /// Whether rows of any plan are kept.
+    pub(super) fn has_cached(&self) -> bool {
+        !self.cached.is_empty()
+    }
+
+    /// The kept rows of the plan with that meaning.
+    pub(super) fn cached(&self, meaning: &str) -> Option<&CachedTable> {
+        self.cached.get(meaning)
     }
 
     pub(super) fn source(&self, reference: &SourceReference) -> Option<&ResolvedSource> {

@@ -20,7 +20,7 @@ use datafusion::{
         SortExpr, Volatility, WindowFunctionDefinition, expr::WindowFunction,
     },
 };
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, operators::XorShiftRandom};
 use spark_connect_proto as proto;
 
 use super::{
@@ -35,7 +35,7 @@ impl Translator<'_> {
         if sample.with_replacement() {
             return Err(SparkError::unsupported("sample with replacement"));
         }
-        let Some(seed) = sample.seed else { return Err(SparkError::unsupported("sample without a seed")) };
+        let seed = sample.seed.unwrap_or_else(|| self.fresh_seed());
         if input.is_streaming {
             return Err(SparkError::unsupported("sample of a stream"));
         }
@@ -95,7 +95,7 @@ impl ScalarUDFImpl for Bernoulli {
             _ => return Err(DataFusionError::from(SparkError::internal("a sample without row numbers"))),
         };
         let (lower, upper) = (f64::from_bits(self.lower), f64::from_bits(self.upper));
-        let mut random = XorShift::new(self.seed);
+        let mut random = XorShiftRandom::new(self.seed);
         let mut at = 1;
         let mut drawn = None;
         let mut chosen = Vec::with_capacity(numbers.len());
@@ -109,59 +109,4 @@ impl ScalarUDFImpl for Bernoulli {
         }
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(chosen))))
     }
-}
-
-/// Spark's `XORShiftRandom`.
-struct XorShift {
-    seed: i64,
-}
-
-impl XorShift {
-    fn new(seed: i64) -> Self {
-        let bytes = seed.to_be_bytes();
-        let low = murmur3(&bytes, 0x3c07_4a61);
-        let high = murmur3(&bytes, low);
-        Self { seed: (i64::from(high.cast_signed()) << 32) | i64::from(low) }
-    }
-
-    fn next(&mut self, bits: u32) -> i32 {
-        let mut next = self.seed ^ (self.seed << 21);
-        next ^= (next.cast_unsigned() >> 35).cast_signed();
-        next ^= next << 4;
-        self.seed = next;
-        let masked = next & ((1_i64 << bits) - 1);
-        i32::try_from(masked & 0xffff_ffff)
-            .unwrap_or_else(|_| u32::try_from(masked & 0xffff_ffff).unwrap_or_default().cast_signed())
-    }
-
-    /// As `java.util.Random.nextDouble`.
-    fn next_double(&mut self) -> f64 {
-        let high = i64::from(self.next(26)) << 27;
-        let sum = high + i64::from(self.next(27));
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
-        let whole = sum as f64;
-        whole * (1.0 / (1_i64 << 53) as f64)
-    }
-}
-
-/// Scala's `MurmurHash3.bytesHash`.
-fn murmur3(bytes: &[u8], seed: u32) -> u32 {
-    let mut hash = seed;
-    let mut chunks = bytes.chunks_exact(4);
-    for chunk in &mut chunks {
-        let word = chunk.iter().rev().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte));
-        hash = (hash ^ mix(word)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
-    }
-    let tail = chunks.remainder().iter().rev().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte));
-    if !chunks.remainder().is_empty() {
-        hash ^= mix(tail);
-    }
-    hash ^= u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
-    hash = (hash ^ (hash >> 13)).wrapping_mul(0xc2b2_ae35);
-    hash ^ (hash >> 16)
-}
-
-fn mix(word: u32) -> u32 {
-    word.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593)
 }

@@ -7,11 +7,14 @@ use std::{
 
 use datafusion::{
     arrow::datatypes::{DataType, Field},
+    common::Column,
     logical_expr::Expr,
 };
 use millstream_engine::{
     Result, SparkError,
-    plan::{SESSION_WINDOW_KEY, SessionWindow, TimeWindow, WATERMARK_DELAY_KEY},
+    plan::{
+        Nondeterministic, RowFunction, SESSION_WINDOW_KEY, SessionWindow, TimeWindow, WATERMARK_DELAY_KEY,
+    },
     time::WindowSpec,
 };
 use spark_connect_proto::{self as proto, expression::ExprType};
@@ -39,6 +42,9 @@ pub(super) struct RelationScope<'s, 'a> {
     /// Whether `window()` may stand here.
     windows_allowed: bool,
     window: RefCell<Option<Window>>,
+    /// Whether functions of a row's place may stand here, and those that do, with their columns.
+    draws_allowed: bool,
+    drawn: RefCell<Vec<(RowFunction, String)>>,
     is_streaming: bool,
     /// Aliases of earlier items of the same select list, which later ones may use.
     laterals: RefCell<Vec<TypedExpr>>,
@@ -92,6 +98,8 @@ impl<'s, 'a> RelationScope<'s, 'a> {
             revealed: RefCell::default(),
             windows_allowed: true,
             window: RefCell::default(),
+            draws_allowed: false,
+            drawn: RefCell::default(),
             is_streaming: frame.is_streaming,
             laterals: RefCell::default(),
             bound: Vec::new(),
@@ -104,8 +112,15 @@ impl<'s, 'a> RelationScope<'s, 'a> {
             below: Some(frame.clone()),
             qualified_only: false,
             windows_allowed: false,
+            draws_allowed: true,
             ..Self::visible(translator, frame)
         }
+    }
+
+    /// The same scope where functions of a row's place may stand too: its user takes the frame
+    /// from [`RelationScope::windowed`] or [`RelationScope::revealed`].
+    pub fn drawing(self) -> Self {
+        Self { draws_allowed: true, ..self }
     }
 
     /// A scope over an aggregation's input that also finds what the aggregation shows.
@@ -188,9 +203,9 @@ impl<'s, 'a> RelationScope<'s, 'a> {
 
     /// `frame` with the window column and the hidden ones that resolved expressions refer to.
     pub fn windowed(&self, frame: &Frame) -> Result<Frame> {
-        let frame = self.revealed(frame)?;
+        let frame = frame.reveal(&self.revealed.borrow())?;
         match self.window.borrow().as_ref() {
-            None => Ok(frame),
+            None => self.with_drawn(frame),
             Some(Window { time, kind, column }) => {
                 let input = frame.plan.as_ref().clone();
                 let plan = match kind {
@@ -199,14 +214,24 @@ impl<'s, 'a> RelationScope<'s, 'a> {
                 };
                 let mut columns = frame.columns.to_vec();
                 columns.push(column.clone());
-                Ok(frame.with_plan(plan).with_columns(columns))
+                self.with_drawn(frame.with_plan(plan).with_columns(columns))
             }
         }
     }
 
+    /// `frame` with the columns of functions of a row's place.
+    fn with_drawn(&self, frame: Frame) -> Result<Frame> {
+        let drawn = self.drawn.borrow();
+        if drawn.is_empty() {
+            return Ok(frame);
+        }
+        let plan = Nondeterministic::plan(frame.plan.as_ref().clone(), drawn.clone())?;
+        Ok(Frame::through(&frame, plan))
+    }
+
     /// `frame` with the hidden columns that resolved expressions refer to.
     pub fn revealed(&self, frame: &Frame) -> Result<Frame> {
-        frame.reveal(&self.revealed.borrow())
+        self.with_drawn(frame.reveal(&self.revealed.borrow())?)
     }
 
     fn by_plan_id(&self, parts: &[String], plan_id: i64) -> Result<(Attribute, usize)> {
@@ -381,6 +406,28 @@ impl Scope for RelationScope<'_, '_> {
 
     fn session_window(&self, time: TypedExpr, end: TypedExpr) -> Result<TypedExpr> {
         self.windowed_by(time, Kind::Session(end.expr), SESSION_WINDOW_KEY, false)
+    }
+
+    fn nondeterministic(&self, function: RowFunction) -> Result<Expr> {
+        if !self.draws_allowed {
+            return Err(SparkError::unsupported(
+                "a nondeterministic function outside of a select list, filter, sort or grouping expression",
+            ));
+        }
+        let mut drawn = self.drawn.borrow_mut();
+        let id = match drawn.iter().find(|(known, _)| *known == function) {
+            Some((_, id)) => id.clone(),
+            None => {
+                let id = self.translator.new_id();
+                drawn.push((function, id.clone()));
+                id
+            }
+        };
+        Ok(Expr::Column(Column::new_unqualified(id)))
+    }
+
+    fn fresh_seed(&self) -> i64 {
+        self.translator.fresh_seed()
     }
 
     fn subquery(&self, subquery: &proto::SubqueryExpression, values: Vec<TypedExpr>) -> Result<TypedExpr> {

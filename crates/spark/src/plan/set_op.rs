@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::{DataType, Field},
-    common::{NullEquality, ScalarValue},
-    logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, Union},
+    common::{Column, NullEquality, ScalarValue},
+    functions_window::row_number::row_number_udwf,
+    logical_expr::{
+        Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, Union, WindowFunctionDefinition,
+        expr::WindowFunction,
+    },
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{self as proto, set_operation::SetOpType};
@@ -13,6 +17,7 @@ use spark_connect_proto::{self as proto, set_operation::SetOpType};
 use super::{
     attribute::{self, Attribute},
     translator::{Frame, Translator},
+    window_function,
 };
 use crate::{
     expression::TypedExpr,
@@ -54,7 +59,12 @@ impl Translator<'_> {
                     Arc::clone(&frame.plan),
                 ))))
             }
-            _ if op.is_all() => Err(SparkError::unsupported(operator)),
+            SetOpType::Except if op.is_all() => {
+                self.counted_join(&left, &left_items, &right, &right_items, JoinType::LeftAnti)
+            }
+            _ if op.is_all() => {
+                self.counted_join(&left, &left_items, &right, &right_items, JoinType::LeftSemi)
+            }
             SetOpType::Except => {
                 self.distinct_join(&left, &left_items, &right, &right_items, JoinType::LeftAnti)
             }
@@ -159,6 +169,49 @@ impl Translator<'_> {
         let inputs = vec![side(left_exprs, left)?, side(right_exprs, right)?];
         let plan = LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?);
         Ok(Frame::new(plan, columns, left.is_streaming || right.is_streaming))
+    }
+
+    /// Left rows, of which equal ones are numbered: those that have (or have not) an equal right
+    /// row of the same number.
+    fn counted_join(
+        &self,
+        left: &Frame,
+        left_items: &[TypedExpr],
+        right: &Frame,
+        right_items: &[TypedExpr],
+        join_type: JoinType,
+    ) -> Result<Frame> {
+        if left.is_streaming || right.is_streaming {
+            return Err(SparkError::unsupported("INTERSECT ALL and EXCEPT ALL of streams"));
+        }
+        let numbered = |frame: &Frame, items: &[TypedExpr]| -> Result<(Frame, String)> {
+            let frame = self.project_to(frame, items)?;
+            let mut window =
+                WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), Vec::new());
+            window.params.partition_by = frame.columns.iter().map(Attribute::expr).collect();
+            let number = self.new_id();
+            let plan = window_function::computed(
+                &frame,
+                vec![(Expr::WindowFunction(Box::new(window)), number.clone())],
+            )?;
+            Ok((frame.with_plan(plan), number))
+        };
+        let (left, left_number) = numbered(left, left_items)?;
+        let (right, right_number) = numbered(right, right_items)?;
+        let keys = |frame: &Frame, number: String| {
+            let columns = frame.columns.iter().map(Attribute::column);
+            columns.chain([Column::new_unqualified(number)]).collect::<Vec<_>>()
+        };
+        let plan = LogicalPlanBuilder::from(left.plan.as_ref().clone())
+            .join_detailed(
+                right.plan.as_ref().clone(),
+                join_type,
+                (keys(&left, left_number), keys(&right, right_number)),
+                None,
+                NullEquality::NullEqualsNull,
+            )?
+            .build()?;
+        Frame::new(plan, left.columns.to_vec(), false).trimmed()
     }
 
     /// Distinct left rows that have (or have not) an equal right row; nulls are equal here.

@@ -23,6 +23,15 @@ use crate::expression::TypedExpr;
 impl Translator<'_> {
     pub(super) fn sort(&self, sort: &proto::Sort) -> Result<Frame> {
         let input = self.input(sort.input.as_deref())?;
+        if let [all] = sort.order.as_slice()
+            && let Some(ExprType::UnresolvedStar(_)) =
+                all.child.as_ref().and_then(|child| child.expr_type.as_ref())
+        {
+            // `ORDER BY ALL`: by every column shown, in order.
+            let keys = input.columns.iter().map(|column| sort_expr(&column.typed(), all)).collect();
+            let plan = LogicalPlan::Sort(Sort { expr: keys, input: Arc::clone(&input.plan), fetch: None });
+            return Ok(Frame { partitioning: None, ..Frame::through(&input, plan).trimmed()? });
+        }
         let children: Vec<proto::Expression> = sort
             .order
             .iter()

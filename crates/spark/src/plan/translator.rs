@@ -8,7 +8,8 @@ use std::{
 
 use datafusion::{
     arrow::datatypes::{Field, FieldRef},
-    logical_expr::{Expr, LogicalPlan, Projection},
+    datasource::provider_as_source,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{self as proto, relation::RelType};
@@ -19,6 +20,7 @@ use super::{
     project::relation_name,
     references::too_deep,
     resolved::ResolvedSet,
+    semantics::meaning,
     translated::{OutputColumn, Partitioning, Translated},
 };
 use crate::{SessionConf, expression::TypedExpr};
@@ -112,6 +114,8 @@ pub(super) struct Translator<'a> {
     pub conf: &'a SessionConf,
     resolved: RefCell<Vec<&'a ResolvedSet>>,
     next_id: Cell<usize>,
+    /// Seeds handed out.
+    draws: Cell<i64>,
     depth: Cell<usize>,
     /// For each plan id: the columns of each relation that has it, with its depth.
     plan_outputs: RefCell<HashMap<i64, Vec<PlanOutput>>>,
@@ -133,6 +137,7 @@ impl<'a> Translator<'a> {
             conf,
             resolved: RefCell::new(vec![resolved]),
             next_id: Cell::new(0),
+            draws: Cell::new(0),
             depth: Cell::new(0),
             plan_outputs: RefCell::default(),
             bound: RefCell::default(),
@@ -145,6 +150,14 @@ impl<'a> Translator<'a> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         format!("#{id}")
+    }
+
+    /// Another seed at each call.
+    pub fn fresh_seed(&self) -> i64 {
+        let draw = self.draws.get();
+        self.draws.set(draw.wrapping_add(1));
+        // Neighbouring seeds give unlike numbers: the generator hashes its seed.
+        self.conf.random_seed.wrapping_add(draw)
     }
 
     /// A new visible column.
@@ -203,12 +216,28 @@ impl<'a> Translator<'a> {
         self.depth.set(depth);
         let frame = self.dispatch(relation);
         self.depth.set(depth - 1);
-        let frame = frame?;
+        let frame = self.from_cache(frame?)?;
         if let Some(plan_id) = relation.common.as_ref().and_then(|c| c.plan_id) {
             let output = PlanOutput { depth, columns: Arc::clone(&frame.columns) };
             self.plan_outputs.borrow_mut().entry(plan_id).or_default().push(output);
         }
         Ok(frame)
+    }
+
+    /// `frame`, read from kept rows where its plan is cached.
+    fn from_cache(&self, frame: Frame) -> Result<Frame> {
+        let resolved = self.resolved.borrow().first().copied();
+        let Some(resolved) = resolved.filter(|r| r.has_cached() && !frame.is_streaming) else {
+            return Ok(frame);
+        };
+        let exact = frame.trimmed()?;
+        let Some(table) = resolved.cached(&meaning(&exact.plan)) else { return Ok(frame) };
+        let provider = provider_as_source(Arc::new(table.clone()));
+        let scan = LogicalPlanBuilder::scan(self.new_id(), provider, None)?.build()?;
+        let columns = scan.schema().columns().into_iter().zip(exact.columns.iter());
+        let exprs = columns.map(|(kept, column)| Expr::Column(kept).alias(&column.id)).collect();
+        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(scan))?);
+        Ok(exact.with_plan(plan))
     }
 
     fn dispatch(&self, relation: &proto::Relation) -> Result<Frame> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::{
     common::{
         Column,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
 };
@@ -20,10 +20,25 @@ pub(super) fn extract(
     input: &Frame,
     items: &[TypedExpr],
 ) -> Result<(Frame, Vec<TypedExpr>)> {
+    let exprs = items.iter().map(|item| item.expr.clone()).collect();
+    let Some((plan, exprs)) = pull(translator, input, exprs)? else {
+        return Ok((input.clone(), items.to_vec()));
+    };
+    let items = items.iter().zip(exprs).map(|(item, expr)| TypedExpr { expr, ..item.clone() });
+    Ok((input.with_plan(plan), items.collect()))
+}
+
+/// `input`'s plan with the window functions of `exprs` as columns, and `exprs` over those; `None`
+/// where there are none.
+pub(super) fn pull(
+    translator: &Translator<'_>,
+    input: &Frame,
+    exprs: Vec<Expr>,
+) -> Result<Option<(LogicalPlan, Vec<Expr>)>> {
     let mut functions: Vec<(Expr, String)> = Vec::new();
-    let mut rewritten = Vec::with_capacity(items.len());
-    for item in items {
-        let expr = item.expr.clone().transform_down(|e| {
+    let mut rewritten = Vec::with_capacity(exprs.len());
+    for expr in exprs {
+        let expr = expr.transform_down(|e| {
             if !matches!(e, Expr::WindowFunction(_)) {
                 return Ok(Transformed::no(e));
             }
@@ -35,17 +50,13 @@ pub(super) fn extract(
                     id
                 }
             };
-            let column = datafusion::common::Column::new_unqualified(id);
-            Ok(Transformed::new(
-                Expr::Column(column),
-                true,
-                datafusion::common::tree_node::TreeNodeRecursion::Jump,
-            ))
+            let column = Expr::Column(Column::new_unqualified(id));
+            Ok(Transformed::new(column, true, TreeNodeRecursion::Jump))
         })?;
-        rewritten.push(TypedExpr { expr: expr.data, ..item.clone() });
+        rewritten.push(expr.data);
     }
     if functions.is_empty() {
-        return Ok((input.clone(), rewritten));
+        return Ok(None);
     }
     if input.is_streaming {
         return Err(SparkError::new("NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING")
@@ -53,8 +64,12 @@ pub(super) fn extract(
             .with("columnName", "")
             .with("windowSpec", ""));
     }
-    let plan = computed(input, functions)?;
-    Ok((input.with_plan(plan), rewritten))
+    Ok(Some((computed(input, functions)?, rewritten)))
+}
+
+/// Whether `expr` calls a window function.
+pub(super) fn contains_window(expr: &Expr) -> bool {
+    expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_)))).unwrap_or_default()
 }
 
 /// `input`'s plan with each window function as a column of the given id.

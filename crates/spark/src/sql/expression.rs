@@ -3,15 +3,15 @@
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, NullTreatment,
-    ObjectName, OneOrManyWithParens, OrderByExpr, Query, Subscript, TrimWhereField, UnaryOperator, Value,
-    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    ObjectName, OneOrManyWithParens, OrderByExpr, OrderByOptions, Query, Subscript, TrimWhereField,
+    UnaryOperator, Value, WindowType,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
     self as proto, SubqueryExpression,
     expression::{
         ExprType, SortOrder, UnresolvedExtractValue, UnresolvedFunction, UnresolvedNamedLambdaVariable,
-        UnresolvedStar, literal::LiteralType, sort_order, window,
+        UnresolvedStar, literal::LiteralType, sort_order,
     },
     subquery_expression::SubqueryType,
 };
@@ -19,7 +19,7 @@ use spark_connect_proto::{
 use super::{
     lexical,
     literal::{self, string},
-    message::{alias, attribute, call, cast, expression, relation},
+    message::{FILTER_CLAUSE, alias, attribute, call, cast, expression, relation},
     query::Converter,
 };
 
@@ -228,9 +228,6 @@ impl Converter<'_> {
         let name = object_name(&function.name)?;
         let unsupported =
             |what: &str| SparkError::unsupported(format!("{what} of the function `{}`", name.join(".")));
-        if function.filter.is_some() {
-            return Err(unsupported("the FILTER clause"));
-        }
         if !function.within_group.is_empty() {
             return Err(unsupported("the WITHIN GROUP clause"));
         }
@@ -247,9 +244,20 @@ impl Converter<'_> {
             return Ok(literal);
         }
         let mut arguments = Vec::with_capacity(list.args.len());
-        for argument in &list.args {
-            arguments.push(self.argument(argument)?);
+        let unit = unit(&name, &list.args);
+        for (i, argument) in list.args.iter().enumerate() {
+            arguments.push(match &unit {
+                Some(unit) if i == 0 => string(unit),
+                _ => self.argument(argument)?,
+            });
         }
+        let name = match &unit {
+            Some(_) if name.iter().any(|part| part.to_ascii_lowercase().ends_with("diff")) => {
+                vec!["timestampdiff".to_string()]
+            }
+            Some(_) => vec!["timestampadd".to_string()],
+            None => name,
+        };
         match &function.null_treatment {
             None | Some(NullTreatment::RespectNulls) => {}
             Some(NullTreatment::IgnoreNulls) => arguments.push(truth(true)),
@@ -259,16 +267,22 @@ impl Converter<'_> {
         if is_count && matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]) {
             arguments = vec![super::message::literal(LiteralType::Integer(1))];
         }
-        let result = expression(ExprType::UnresolvedFunction(UnresolvedFunction {
+        let mut result = expression(ExprType::UnresolvedFunction(UnresolvedFunction {
             function_name: name.join("."),
             arguments,
             is_distinct: list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
             ..Default::default()
         }));
+        if let Some(condition) = &function.filter {
+            result = call(FILTER_CLAUSE, vec![result, self.expr(condition)?]);
+        }
         match &function.over {
             None => Ok(result),
             Some(WindowType::WindowSpec(spec)) => self.over(result, spec),
-            Some(WindowType::NamedWindow(_)) => Err(unsupported("a named window")),
+            Some(WindowType::NamedWindow(name)) => {
+                let spec = self.named_window(name)?;
+                self.over(result, &spec)
+            }
         }
     }
 
@@ -344,69 +358,9 @@ impl Converter<'_> {
         }))))
     }
 
-    fn over(&mut self, function: proto::Expression, spec: &WindowSpec) -> Result<proto::Expression> {
-        if spec.window_name.is_some() {
-            return Err(SparkError::unsupported("a named window"));
-        }
-        let partition_spec = spec.partition_by.iter().map(|e| self.expr(e)).collect::<Result<_>>()?;
-        let order_spec = spec.order_by.iter().map(|e| self.sort_order(e)).collect::<Result<_>>()?;
-        let frame_spec = spec.window_frame.as_ref().map(|frame| self.frame(frame)).transpose()?;
-        Ok(expression(ExprType::Window(Box::new(proto::expression::Window {
-            window_function: Some(Box::new(function)),
-            partition_spec,
-            order_spec,
-            frame_spec: frame_spec.map(Box::new),
-        }))))
-    }
-
-    fn frame(&mut self, frame: &WindowFrame) -> Result<window::WindowFrame> {
-        let frame_type = match frame.units {
-            WindowFrameUnits::Rows => window::window_frame::FrameType::Row,
-            WindowFrameUnits::Range => window::window_frame::FrameType::Range,
-            WindowFrameUnits::Groups => return Err(SparkError::unsupported("a window frame in GROUPS")),
-        };
-        let upper = frame.end_bound.as_ref().unwrap_or(&WindowFrameBound::CurrentRow);
-        Ok(window::WindowFrame {
-            frame_type: frame_type.into(),
-            lower: Some(Box::new(self.bound(&frame.start_bound)?)),
-            upper: Some(Box::new(self.bound(upper)?)),
-        })
-    }
-
-    fn bound(&mut self, bound: &WindowFrameBound) -> Result<window::window_frame::FrameBoundary> {
-        use window::window_frame::frame_boundary::Boundary;
-        let boundary = match bound {
-            WindowFrameBound::CurrentRow => Boundary::CurrentRow(true),
-            WindowFrameBound::Preceding(None) | WindowFrameBound::Following(None) => {
-                Boundary::Unbounded(true)
-            }
-            WindowFrameBound::Following(Some(rows)) => Boundary::Value(Box::new(self.expr(rows)?)),
-            WindowFrameBound::Preceding(Some(rows)) => {
-                let rows = self.expr(rows)?;
-                let negative = literal::negated(&rows).unwrap_or_else(|| call("negative", vec![rows]));
-                Boundary::Value(Box::new(negative))
-            }
-        };
-        Ok(window::window_frame::FrameBoundary { boundary: Some(boundary) })
-    }
-
     /// One element of an `ORDER BY`.
     pub(super) fn sort_order(&mut self, order: &OrderByExpr) -> Result<SortOrder> {
-        let ascending = order.options.asc.unwrap_or(true);
-        let direction = if ascending {
-            sort_order::SortDirection::Ascending
-        } else {
-            sort_order::SortDirection::Descending
-        };
-        let nulls = match order.options.nulls_first.unwrap_or(ascending) {
-            true => sort_order::NullOrdering::SortNullsFirst,
-            false => sort_order::NullOrdering::SortNullsLast,
-        };
-        Ok(SortOrder {
-            child: Some(Box::new(self.expr(&order.expr)?)),
-            direction: direction.into(),
-            null_ordering: nulls.into(),
-        })
+        Ok(sort_order(self.expr(&order.expr)?, &order.options))
     }
 
     fn subquery(
@@ -430,6 +384,32 @@ impl Converter<'_> {
             in_subquery_values,
         })))
     }
+}
+
+/// The unit that is the first of three arguments of `timestampadd(HOUR, 3, t)` and its kin.
+fn unit(name: &[String], arguments: &[FunctionArg]) -> Option<String> {
+    const NAMES: [&str; 7] =
+        ["timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff", "timediff"];
+    const UNITS: [&str; 11] = [
+        "YEAR",
+        "QUARTER",
+        "MONTH",
+        "WEEK",
+        "DAY",
+        "DAYOFYEAR",
+        "HOUR",
+        "MINUTE",
+        "SECOND",
+        "MILLISECOND",
+        "MICROSECOND",
+    ];
+    let [name] = name else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(first))), _, _] = arguments else {
+        return None;
+    };
+    let unit = first.value.to_ascii_uppercase();
+    let known = NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) && UNITS.contains(&unit.as_str());
+    known.then_some(unit)
 }
 
 fn field_is_given(field: &CeilFloorKind) -> bool {
@@ -463,6 +443,20 @@ fn binary(op: &BinaryOperator, arguments: Vec<proto::Expression>) -> Result<prot
         other => return Err(SparkError::unsupported(format!("the SQL operator {other}"))),
     };
     Ok(call(name, arguments))
+}
+
+/// `child ASC NULLS FIRST`, which are the defaults.
+pub(super) fn sort_order(child: proto::Expression, options: &OrderByOptions) -> SortOrder {
+    let ascending = options.asc.unwrap_or(true);
+    let direction = match ascending {
+        true => sort_order::SortDirection::Ascending,
+        false => sort_order::SortDirection::Descending,
+    };
+    let nulls = match options.nulls_first.unwrap_or(ascending) {
+        true => sort_order::NullOrdering::SortNullsFirst,
+        false => sort_order::NullOrdering::SortNullsLast,
+    };
+    SortOrder { child: Some(Box::new(child)), direction: direction.into(), null_ordering: nulls.into() }
 }
 
 /// `*` or `t.*`.

@@ -2,7 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator,
-    LateralView, TableAlias, TableFactor, TableSampleKind, TableWithJoins,
+    LateralView, TableAlias, TableFactor, TableSample, TableSampleKind, TableSampleQuantity, TableSampleUnit,
+    TableWithJoins,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
@@ -74,7 +75,15 @@ impl Converter<'_> {
                     .collect::<Result<_>>()?;
                 join(left, right, join_type, None, names)
             }
-            JoinConstraint::Natural => return Err(SparkError::unsupported("NATURAL JOIN")),
+            JoinConstraint::Natural => {
+                let natural = proto::Join {
+                    left: Some(Box::new(left)),
+                    right: Some(Box::new(right)),
+                    join_type: join_type.into(),
+                    ..Default::default()
+                };
+                extension(message::NaturalJoin::TYPE_URL, &message::NaturalJoin { join: Some(natural) })
+            }
         })
     }
 
@@ -83,7 +92,7 @@ impl Converter<'_> {
             TableFactor::Table { name, alias, args: None, version: None, sample, .. } => {
                 let name = object_name(name)?;
                 let table = self.table(name);
-                self.watermarked(aliased(table, alias.as_ref()), sample.as_ref(), factor)
+                self.sampled(table, alias.as_ref(), sample.as_ref(), factor)
             }
             TableFactor::Table { name, alias, args: Some(args), .. } => {
                 let table = self.table_function(&object_name(name)?, &args.args)?;
@@ -95,7 +104,7 @@ impl Converter<'_> {
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample } => {
                 let query = self.query(subquery)?;
-                self.watermarked(aliased(query, alias.as_ref()), sample.as_ref(), factor)
+                self.sampled(query, alias.as_ref(), sample.as_ref(), factor)
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let joined = self.joined(table_with_joins)?;
@@ -174,6 +183,62 @@ impl Converter<'_> {
             }
             _ => return Err(SparkError::unsupported(format!("the watermark delay {interval}"))),
         })
+    }
+
+    /// `input TABLESAMPLE (..)` under its alias; a watermark stands in the place of a sample.
+    fn sampled(
+        &mut self,
+        input: proto::Relation,
+        alias: Option<&TableAlias>,
+        sample: Option<&TableSampleKind>,
+        factor: &TableFactor,
+    ) -> Result<proto::Relation> {
+        let Some(TableSampleKind::BeforeTableAlias(inner) | TableSampleKind::AfterTableAlias(inner)) = sample
+        else {
+            return Ok(aliased(input, alias));
+        };
+        let quantity = inner.quantity.as_ref().map(|quantity| &quantity.value);
+        if matches!(quantity, Some(Expr::Function(call)) if call.name.to_string() == lexical::WATERMARK) {
+            return self.watermarked(aliased(input, alias), sample, factor);
+        }
+        let input = self.sample(input, inner)?;
+        Ok(aliased(input, alias))
+    }
+
+    fn sample(&mut self, input: proto::Relation, sample: &TableSample) -> Result<proto::Relation> {
+        let unsupported = || SparkError::unsupported(format!("the SQL clause {sample}"));
+        let number = |text: &str| text.parse::<f64>().map_err(|_| unsupported());
+        let fraction = match (&sample.quantity, &sample.bucket) {
+            (Some(TableSampleQuantity { value, unit: Some(TableSampleUnit::Rows), .. }), None) => {
+                let limit = self.count("limit", value)?;
+                let input = Some(Box::new(input));
+                return Ok(relation(RelType::Limit(Box::new(proto::Limit { input, limit }))));
+            }
+            (Some(TableSampleQuantity { value, unit: Some(TableSampleUnit::Percent), .. }), None) => {
+                number(&value.to_string())? / 100.0
+            }
+            (None, Some(bucket)) if bucket.on.is_none() => {
+                number(&bucket.bucket.to_string())? / number(&bucket.total.to_string())?
+            }
+            _ => return Err(unsupported()),
+        };
+        if !(0.0..=1.0).contains(&fraction) {
+            return Err(
+                SparkError::new("INVALID_TABLESAMPLE_FRACTION").with("fraction", format!("({fraction:?})"))
+            );
+        }
+        let seed = match &sample.seed {
+            None => None,
+            Some(seed) => Some(seed.value.to_string().parse::<i64>().map_err(|_| unsupported())?),
+        };
+        Ok(relation(RelType::Sample(Box::new(proto::Sample {
+            input: Some(Box::new(input)),
+            lower_bound: 0.0,
+            upper_bound: fraction,
+            with_replacement: Some(false),
+            seed,
+            deterministic_order: false,
+        }))))
     }
 
     /// A table, view or common table expression by name; one read as a stream has

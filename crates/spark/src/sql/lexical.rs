@@ -5,7 +5,7 @@
 //! rewritten: such literals become calls of functions with names no user writes, strings
 //! become standard ones, comments vanish.
 
-use millstream_engine::Result;
+use millstream_engine::{Result, SparkError, error::Place};
 
 use super::syntax_error;
 
@@ -22,15 +22,62 @@ pub(super) const STREAM: &str = "__spark_stream";
 /// `{PARAMETER}('name')` or `{PARAMETER}(0)`.
 pub(super) const PARAMETER: &str = "__spark_parameter";
 
-/// The text with Spark's own literals rewritten.
+/// A text with Spark's own literals rewritten.
+pub(super) struct Rewritten<'a> {
+    original: &'a str,
+    /// What the parser reads.
+    pub(super) text: String,
+    /// Where the pieces of the text start, and at which character of the original they were.
+    pieces: Vec<(usize, usize)>,
+}
+
+/// Rewrites a text.
 ///
 /// # Errors
 /// `PARSE_SYNTAX_ERROR` for strings and comments that do not end.
-pub(super) fn rewrite(text: &str) -> Result<String> {
-    let chars: Vec<char> = text.chars().collect();
-    let mut lexer = Lexer { chars, at: 0, out: String::with_capacity(text.len() + 16), positional: 0 };
-    lexer.run()?;
-    Ok(lexer.out)
+pub(super) fn rewrite(original: &str) -> Result<Rewritten<'_>> {
+    let chars: Vec<char> = original.chars().collect();
+    let out = String::with_capacity(original.len() + 16);
+    let mut lexer = Lexer { chars, at: 0, out, positional: 0, pieces: Vec::new() };
+    let outcome = lexer.run();
+    // An error of the lexer is where the last piece starts.
+    let last = lexer.pieces.last().map_or(0, |(_, at)| *at);
+    outcome.map_err(|error| error.at(place(original, last)))?;
+    Ok(Rewritten { original, text: lexer.out, pieces: lexer.pieces })
+}
+
+impl Rewritten<'_> {
+    /// An error of the parser, whose place is one of the rewritten text (or its end), at the place
+    /// in the original.
+    pub(super) fn located(&self, error: SparkError) -> SparkError {
+        if error.class() != "PARSE_SYNTAX_ERROR" && error.class() != "PARSE_EMPTY_STATEMENT" {
+            return error;
+        }
+        let end = self.original.chars().count();
+        let at = match error.place() {
+            Some(found) if !found.text.is_empty() => return error,
+            Some(found) => {
+                let before = self.text.split_inclusive('\n').take(found.line.saturating_sub(1));
+                let start: usize = before.map(str::len).sum();
+                let line = self.text.get(start..).unwrap_or_default();
+                let offset = start + line.chars().take(found.position).map(char::len_utf8).sum::<usize>();
+                let piece = self.pieces.partition_point(|(out, _)| *out <= offset).checked_sub(1);
+                let piece = piece.and_then(|piece| self.pieces.get(piece));
+                piece.map_or(end, |(out, at)| (at + offset - out).min(end))
+            }
+            None if error.class() == "PARSE_EMPTY_STATEMENT" => 0,
+            None => end,
+        };
+        error.at(place(self.original, at))
+    }
+}
+
+/// The place of a character of `text`.
+fn place(text: &str, at: usize) -> Place {
+    let before: String = text.chars().take(at).collect();
+    let line = before.matches('\n').count() + 1;
+    let position = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count());
+    Place { text: text.to_string(), line, position }
 }
 
 struct Lexer {
@@ -38,6 +85,7 @@ struct Lexer {
     at: usize,
     out: String,
     positional: usize,
+    pieces: Vec<(usize, usize)>,
 }
 
 impl Lexer {
@@ -47,6 +95,7 @@ impl Lexer {
 
     fn run(&mut self) -> Result<()> {
         while let Some(c) = self.peek(0) {
+            self.pieces.push((self.out.len(), self.at));
             match c {
                 '-' if self.peek(1) == Some('-') => self.line_comment(),
                 '/' if self.peek(1) == Some('*') => self.block_comment()?,
@@ -466,7 +515,13 @@ impl Lexer {
 
     /// A lexer that looks at the text from `at` on.
     fn ahead(&self, at: usize) -> Self {
-        Self { chars: self.chars.clone(), at, out: String::new(), positional: self.positional }
+        Self {
+            chars: self.chars.clone(),
+            at,
+            out: String::new(),
+            positional: self.positional,
+            pieces: Vec::new(),
+        }
     }
 
     /// `WATERMARK` was read; `DELAY OF` stands at `delay`. The clause becomes the sample of a
@@ -698,16 +753,16 @@ mod tests {
             ),
             ("`a'b` '%\\%'", "`a'b` '%\\%'"),
         ] {
-            assert_eq!(rewrite(text).unwrap(), expected, "{text}");
+            assert_eq!(rewrite(text).unwrap().text, expected, "{text}");
         }
         let clause = "WATERMARK ts DELAY OF INTERVAL 1 DAY";
         for table in ["t", "a.`b c`", "`t`", "x, u", "(SELECT 1)"] {
             rewrite(&format!("SELECT * FROM {table} {clause}")).unwrap();
         }
         for aliased in ["t AS x", "t x", "a.b `x`"] {
-            let error = rewrite(&format!("SELECT * FROM {aliased} {clause}")).unwrap_err();
+            let error = rewrite(&format!("SELECT * FROM {aliased} {clause}")).err().unwrap();
             assert!(error.to_string().contains("'WATERMARK'"), "{error}");
         }
-        assert_eq!(rewrite("'abc").unwrap_err().class(), "PARSE_SYNTAX_ERROR");
+        assert_eq!(rewrite("'abc").err().unwrap().class(), "PARSE_SYNTAX_ERROR");
     }
 }

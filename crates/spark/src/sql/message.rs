@@ -8,6 +8,10 @@ use spark_connect_proto::{
     relation::RelType,
 };
 
+/// The function that stands for `aggregate FILTER (WHERE condition)`, which no message has:
+/// its arguments are the call and the condition.
+pub(crate) const FILTER_CLAUSE: &str = "__spark_filter_clause";
+
 /// A grouped select list: unlike Connect's `Aggregate` it shows exactly its items.
 #[derive(Clone, PartialEq, Message)]
 pub struct GroupedSelect {
@@ -26,6 +30,25 @@ pub struct GroupedSelect {
     /// Connect's group type: plain, rollup or cube.
     #[prost(enumeration = "proto::aggregate::GroupType", tag = "5")]
     pub group_type: i32,
+    /// With the group type of grouping sets: which keys each of them has.
+    #[prost(message, repeated, tag = "6")]
+    pub sets: Vec<KeySet>,
+}
+
+/// One grouping set of a [`GroupedSelect`].
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct KeySet {
+    /// Positions among the keys.
+    #[prost(uint32, repeated, tag = "1")]
+    pub keys: Vec<u32>,
+}
+
+/// `left NATURAL JOIN right`: by all columns that both have.
+#[derive(Clone, PartialEq, Message)]
+pub struct NaturalJoin {
+    /// The join, without columns and condition.
+    #[prost(message, optional, tag = "1")]
+    pub join: Option<proto::Join>,
 }
 
 /// `VALUES (..), (..)`.
@@ -64,6 +87,11 @@ pub struct LateralView {
 impl GroupedSelect {
     /// Names the message in `Any`.
     pub const TYPE_URL: &str = "millstream/sql.GroupedSelect";
+}
+
+impl NaturalJoin {
+    /// Names the message in `Any`.
+    pub const TYPE_URL: &str = "millstream/sql.NaturalJoin";
 }
 
 impl Values {

@@ -6,11 +6,13 @@ pub(crate) mod message;
 mod dialect;
 mod expression;
 mod from;
+mod grouping;
 mod lexical;
 mod literal;
 mod query;
 mod statement;
 mod table;
+mod window;
 
 pub use statement::{parse_expression, parse_statement};
 

@@ -1,21 +1,20 @@
 //! Queries: `SELECT`, set operations, `VALUES`, CTEs, `ORDER BY`, `LIMIT`.
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause, OrderBy, OrderByKind, Query, Select,
+    Cte, Distinct, Expr, LimitClause, OrderBy, OrderByKind, OrderByOptions, Query, Select, SelectFlavor,
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Values,
-    WildcardAdditionalOptions, With,
+    WildcardAdditionalOptions, WindowSpec, With,
 };
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto::{
     self as proto,
-    aggregate::GroupType,
-    expression::{ExprType, literal::LiteralType},
+    expression::{ExprType, SortOrder, literal::LiteralType},
     relation::RelType,
     set_operation::SetOpType,
 };
 
 use super::{
-    expression::{object_name, star},
+    expression::{object_name, sort_order, star},
     message::{self, GroupedSelect, ValuesRow, alias, extension, relation},
 };
 
@@ -30,6 +29,8 @@ pub(super) struct Converter<'p> {
     pub(super) subquery_base: i64,
     /// Names of lambda parameters in scope.
     pub(super) lambda_variables: Vec<String>,
+    /// Windows that a `WINDOW` clause names, innermost last.
+    pub(super) windows: Vec<(String, WindowSpec)>,
 }
 
 impl<'p> Converter<'p> {
@@ -47,6 +48,7 @@ impl<'p> Converter<'p> {
             subqueries: Vec::new(),
             subquery_base,
             lambda_variables: Vec::new(),
+            windows: Vec::new(),
         }
     }
 
@@ -150,7 +152,8 @@ impl<'p> Converter<'p> {
         Ok(result)
     }
 
-    fn count(&mut self, name: &str, expr: &Expr) -> Result<i32> {
+    /// A whole number, as `LIMIT` takes it.
+    pub(super) fn count(&mut self, name: &str, expr: &Expr) -> Result<i32> {
         let value = self.expr(expr)?;
         match value.expr_type {
             Some(ExprType::Literal(proto::expression::Literal { literal_type: Some(value), .. })) => {
@@ -168,15 +171,13 @@ impl<'p> Converter<'p> {
     }
 
     fn order_by(&mut self, input: proto::Relation, order_by: &OrderBy) -> Result<proto::Relation> {
-        let OrderByKind::Expressions(expressions) = &order_by.kind else {
-            return Err(SparkError::unsupported("ORDER BY ALL"));
+        let order = match &order_by.kind {
+            OrderByKind::Expressions(expressions) => {
+                expressions.iter().map(|e| self.sort_order(e)).collect::<Result<_>>()?
+            }
+            OrderByKind::All(options) => vec![sort_order(star(None), options)],
         };
-        let order = expressions.iter().map(|e| self.sort_order(e)).collect::<Result<_>>()?;
-        Ok(relation(RelType::Sort(Box::new(proto::Sort {
-            input: Some(Box::new(input)),
-            order,
-            is_global: Some(true),
-        }))))
+        Ok(sorted(input, order, true))
     }
 
     fn set_expr(&mut self, set_expr: &SetExpr) -> Result<proto::Relation> {
@@ -231,16 +232,39 @@ impl<'p> Converter<'p> {
     }
 
     fn select(&mut self, select: &Select) -> Result<proto::Relation> {
+        let outer_windows = self.name_windows(&select.named_window)?;
+        let result = self.select_body(select);
+        self.windows.truncate(outer_windows);
+        self.arranged(result?, select)
+    }
+
+    /// `input` in the partitions and order that `DISTRIBUTE BY`, `SORT BY` or `CLUSTER BY` ask for.
+    fn arranged(&mut self, mut input: proto::Relation, select: &Select) -> Result<proto::Relation> {
+        let by = if select.cluster_by.is_empty() { &select.distribute_by } else { &select.cluster_by };
+        if !by.is_empty() {
+            let partition_exprs = by.iter().map(|e| self.expr(e)).collect::<Result<_>>()?;
+            input = relation(RelType::RepartitionByExpression(Box::new(proto::RepartitionByExpression {
+                input: Some(Box::new(input)),
+                partition_exprs,
+                num_partitions: None,
+            })));
+        }
+        let order: Vec<SortOrder> = if select.cluster_by.is_empty() {
+            select.sort_by.iter().map(|e| self.sort_order(e)).collect::<Result<_>>()?
+        } else {
+            let ascending = OrderByOptions { asc: None, nulls_first: None };
+            let keys = select.cluster_by.iter();
+            keys.map(|e| Ok(sort_order(self.expr(e)?, &ascending))).collect::<Result<_>>()?
+        };
+        Ok(if order.is_empty() { input } else { sorted(input, order, false) })
+    }
+
+    fn select_body(&mut self, select: &Select) -> Result<proto::Relation> {
         for (is_there, what) in [
             (select.top.is_some(), "TOP"),
             (select.into.is_some(), "SELECT INTO"),
             (select.prewhere.is_some(), "PREWHERE"),
             (!select.connect_by.is_empty(), "CONNECT BY"),
-            (!select.cluster_by.is_empty(), "CLUSTER BY"),
-            (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
-            (!select.sort_by.is_empty(), "SORT BY"),
-            (!select.named_window.is_empty(), "the WINDOW clause"),
-            (select.qualify.is_some(), "QUALIFY"),
             (select.exclude.is_some(), "EXCLUDE"),
         ] {
             if is_there {
@@ -270,35 +294,31 @@ impl<'p> Converter<'p> {
                 item => items.push(self.select_item(item)?),
             }
         }
-        let keys = match &select.group_by {
-            GroupByExpr::All(modifiers) if modifiers.is_empty() => {
-                Some((Vec::new(), true, GroupType::Groupby))
-            }
-            GroupByExpr::All(_) => return Err(SparkError::unsupported("GROUP BY ALL with totals")),
-            GroupByExpr::Expressions(keys, modifiers) => {
-                let (keys, group_type) = self.grouping(keys, modifiers)?;
-                (!keys.is_empty() || select.having.is_some()).then_some((keys, false, group_type))
-            }
-        };
-        let mut result = match keys {
+        if select.flavor == SelectFlavor::FromFirstNoSelect {
+            items.push(star(None));
+        }
+        // Window functions are computed in the select list, then looked at and dropped.
+        if let Some(condition) = &select.qualify {
+            items.push(alias(self.expr(condition)?, vec![QUALIFY.to_string()]));
+        }
+        let grouping = self.group_by(select)?;
+        let mut result = match grouping {
             None => relation(RelType::Project(Box::new(proto::Project {
                 input: input.map(Box::new),
                 expressions: items,
             }))),
-            Some((keys, all, group_type)) => extension(
+            Some(grouping) => extension(
                 GroupedSelect::TYPE_URL,
-                &GroupedSelect {
-                    input: input.map(Box::new),
-                    keys,
-                    items,
-                    all,
-                    group_type: group_type.into(),
-                },
+                &GroupedSelect { input: input.map(Box::new), items, ..grouping },
             ),
         };
         if let Some(having) = &select.having {
             let condition = self.expr(having)?;
             result = filter(Some(result), condition);
+        }
+        if select.qualify.is_some() {
+            result = filter(Some(result), message::attribute(&[QUALIFY.to_string()]));
+            except.push(QUALIFY.to_string());
         }
         if !except.is_empty() {
             result = relation(RelType::Drop(Box::new(proto::Drop {
@@ -316,39 +336,6 @@ impl<'p> Converter<'p> {
             })))),
             Some(Distinct::On(_)) => Err(SparkError::unsupported("DISTINCT ON")),
         }
-    }
-
-    /// The keys of a `GROUP BY` and which totals it asks for.
-    fn grouping(
-        &mut self,
-        keys: &[Expr],
-        modifiers: &[GroupByWithModifier],
-    ) -> Result<(Vec<proto::Expression>, GroupType)> {
-        let (sets, group_type) = match (keys, modifiers) {
-            ([Expr::Rollup(sets)], []) => (sets, GroupType::Rollup),
-            ([Expr::Cube(sets)], []) => (sets, GroupType::Cube),
-            (keys, modifiers) => {
-                let group_type = match modifiers {
-                    [] => GroupType::Groupby,
-                    [GroupByWithModifier::Rollup] => GroupType::Rollup,
-                    [GroupByWithModifier::Cube] => GroupType::Cube,
-                    _ => return Err(SparkError::unsupported("grouping sets")),
-                };
-                let mixed =
-                    |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
-                if keys.iter().any(mixed) {
-                    return Err(SparkError::unsupported("grouping sets"));
-                }
-                let keys = keys.iter().map(|key| self.expr(key)).collect::<Result<_>>()?;
-                return Ok((keys, group_type));
-            }
-        };
-        let single = |set: &Vec<Expr>| match set.as_slice() {
-            [key] => Ok(key.clone()),
-            _ => Err(SparkError::unsupported("a group of several columns inside of ROLLUP and CUBE")),
-        };
-        let keys = sets.iter().map(single).collect::<Result<Vec<_>>>()?;
-        Ok((keys.iter().map(|key| self.expr(key)).collect::<Result<_>>()?, group_type))
     }
 
     /// One item of a select list.
@@ -383,6 +370,14 @@ fn no_options(options: &WildcardAdditionalOptions) -> Result<()> {
         && options.opt_replace.is_none()
         && options.opt_rename.is_none();
     if plain { Ok(()) } else { Err(SparkError::unsupported("* EXCEPT")) }
+}
+
+/// The hidden column of a `QUALIFY` condition.
+const QUALIFY: &str = "__spark_qualify";
+
+fn sorted(input: proto::Relation, order: Vec<SortOrder>, is_global: bool) -> proto::Relation {
+    let input = Some(Box::new(input));
+    relation(RelType::Sort(Box::new(proto::Sort { input, order, is_global: Some(is_global) })))
 }
 
 fn filter(input: Option<proto::Relation>, condition: proto::Expression) -> proto::Relation {

@@ -4,9 +4,9 @@ use datafusion::sql::sqlparser::{
     ast::{self, ObjectType},
     keywords::Keyword,
     parser::{Parser, ParserError},
-    tokenizer::Token,
+    tokenizer::{Location, Token},
 };
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, error::Place};
 use spark_connect_proto as proto;
 
 use super::{
@@ -25,16 +25,24 @@ pub fn parse_statement(text: &str, parameters: &proto::Sql) -> Result<Statement>
         return Ok(command);
     }
     let text = lexical::rewrite(text)?;
-    let mut parser = parser(&text)?;
+    whole_statement(&text.text, parameters).map_err(|error| text.located(error))
+}
+
+fn whole_statement(text: &str, parameters: &proto::Sql) -> Result<Statement> {
+    let mut parser = parser(text)?;
     while parser.consume_token(&Token::SemiColon) {}
     if at_end(&parser) {
         return Err(SparkError::new("PARSE_EMPTY_STATEMENT"));
     }
     let mut converter = Converter::new(parameters);
     let statement = command(&mut parser, &mut converter)?;
+    let ended = parser.peek_token_ref().token == Token::SemiColon;
     while parser.consume_token(&Token::SemiColon) {}
     if !at_end(&parser) {
-        return Err(near(&parser));
+        let error = near(&parser);
+        // A second statement is more than Spark's parser expects.
+        let hint = format!(": extra input '{}'", parser.peek_token_ref().token);
+        return Err(if ended { error.with("hint", hint) } else { error });
     }
     Ok(statement)
 }
@@ -45,7 +53,11 @@ pub fn parse_statement(text: &str, parameters: &proto::Sql) -> Result<Statement>
 /// `PARSE_SYNTAX_ERROR`.
 pub fn parse_expression(text: &str) -> Result<proto::Expression> {
     let text = lexical::rewrite(text)?;
-    let mut parser = parser(&text)?;
+    whole_expression(&text.text).map_err(|error| text.located(error))
+}
+
+fn whole_expression(text: &str) -> Result<proto::Expression> {
+    let mut parser = parser(text)?;
     if at_end(&parser) {
         return Err(SparkError::new("PARSE_EMPTY_STATEMENT"));
     }
@@ -72,10 +84,18 @@ fn at_end(parser: &Parser<'_>) -> bool {
 }
 
 pub(super) fn near(parser: &Parser<'_>) -> SparkError {
-    match &parser.peek_token_ref().token {
+    let next = parser.peek_token_ref();
+    match &next.token {
         Token::EOF => syntax_error("end of input"),
-        token => syntax_error(&format!("'{token}'")),
+        token => syntax_error(&format!("'{token}'")).at(unlocated(next.span.start)),
     }
+}
+
+/// A place in the rewritten text.
+fn unlocated(location: Location) -> Place {
+    let line = usize::try_from(location.line).unwrap_or(1);
+    let position = usize::try_from(location.column).unwrap_or(1).saturating_sub(1);
+    Place { text: String::new(), line, position }
 }
 
 /// Spark's error for one of the parser's, which names the token it stumbled over.
@@ -87,12 +107,18 @@ pub(super) fn parse_error(error: ParserError) -> SparkError {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
     };
     let found = text.split_once("found: ").map(|(_, found)| found.split(" at Line:").next().unwrap_or(found));
-    match found {
-        Some("EOF") => syntax_error("end of input"),
-        Some(token) => syntax_error(&format!("'{token}'")),
-        None => syntax_error("end of input"),
-    }
-    .caused_by(error)
+    let place = text.rsplit_once(" at Line: ").and_then(|(_, place)| {
+        let (line, column) = place.split_once(", Column: ")?;
+        Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+    });
+    let found = match found {
+        Some("EOF") | None => syntax_error("end of input"),
+        Some(token) => {
+            let error = syntax_error(&format!("'{token}'"));
+            place.map_or_else(|| error.clone(), |place| error.clone().at(unlocated(place)))
+        }
+    };
+    found.caused_by(error)
 }
 
 fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Statement> {

@@ -69,13 +69,10 @@ fn errors_name_what_is_near() {
             "SELECT 300Y",
             "SELECT ?",
             "SELECT :a",
-            "SELECT a FROM t GROUP BY GROUPING SETS ((a))",
             "SELECT * FROM t PIVOT (sum(a) FOR b IN (1))",
             "SELECT 1; SELECT 2",
-            "SELECT * FROM t TABLESAMPLE (10 ROWS)",
             "VALUES (1, 2), (3)",
             "SELECT DATE 'x'",
-            "SELECT sum(a) FILTER (WHERE b) FROM t",
             "CREATE TEMP VIEW a.b AS SELECT 1",
             "DROP FUNCTION f",
         ]

@@ -19,6 +19,7 @@ use crate::{
         batches::batch_stream,
         check_not_only_corrupt,
         input::{FileRef, LineBlocks, LineEnd, file_uri},
+        options::refuse_sampling,
         schema_check::check_columns,
     },
     time::Zone,
@@ -28,12 +29,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct CsvReader {
     options: Arc<CsvReadOptions>,
+    given: Options,
 }
 
 impl CsvReader {
     /// Checks `options`; `zone` is the session's.
     pub(crate) fn new(options: &Options, zone: Zone) -> Result<Self> {
-        Ok(Self { options: Arc::new(CsvReadOptions::new(options, zone)?) })
+        Ok(Self { options: Arc::new(CsvReadOptions::new(options, zone)?), given: options.clone() })
     }
 }
 
@@ -52,6 +54,9 @@ impl ReadFormat for CsvReader {
     }
 
     fn infer_schema(&self, files: &[FileRef]) -> Result<SchemaRef> {
+        if self.options.infer_schema {
+            refuse_sampling(&self.given)?;
+        }
         infer(&self.options, files)
     }
 

@@ -19,6 +19,7 @@ use crate::{
         batches::batch_stream,
         check_corrupt_column, check_not_only_corrupt,
         input::{FileRef, LineBlocks},
+        options::refuse_sampling,
         schema_check::check_columns,
     },
     time::Zone,
@@ -28,12 +29,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct JsonReader {
     options: Arc<JsonReadOptions>,
+    given: Options,
 }
 
 impl JsonReader {
     /// Checks `options`; `zone` is the session's.
     pub(crate) fn new(options: &Options, zone: Zone) -> Result<Self> {
-        Ok(Self { options: Arc::new(JsonReadOptions::new(options, zone)?) })
+        Ok(Self { options: Arc::new(JsonReadOptions::new(options, zone)?), given: options.clone() })
     }
 }
 
@@ -52,6 +54,7 @@ impl ReadFormat for JsonReader {
     }
 
     fn infer_schema(&self, files: &[FileRef]) -> Result<SchemaRef> {
+        refuse_sampling(&self.given)?;
         infer(&self.options, files)
     }
 

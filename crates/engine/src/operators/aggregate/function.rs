@@ -23,6 +23,7 @@ use super::{
     extremum::extremum,
     extremum_by::ExtremumBy,
     hyperloglog::{DEFAULT_RELATIVE_SD, HyperLogLog},
+    percentile::{Percentile, Rank},
     positional::Positional,
     sum::{DecimalSum, DoubleSum, IntegerSum, Overflow},
     typing::{self, Function, Signature},
@@ -142,6 +143,8 @@ impl AggregateCall {
             Function::ApproxCountDistinct => {
                 Box::new(HyperLogLog::new(self.options.relative_sd.unwrap_or(DEFAULT_RELATIVE_SD))?)
             }
+            Function::Percentile(rank) => Box::new(Percentile::new(*rank, input, output)),
+            Function::Median => Box::new(Percentile::new(Rank::Exact, input, output).fixed(vec![0.5])),
             Function::Bitwise(bits) => bitwise(input, *bits),
             Function::Moment(moment) => Box::new(CentralMoments::new(*moment)),
             Function::Covariance(relation) => Box::new(Covariance::new(*relation)),

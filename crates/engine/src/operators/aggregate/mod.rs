@@ -22,6 +22,7 @@ mod extremum;
 mod extremum_by;
 mod function;
 mod hyperloglog;
+mod percentile;
 mod positional;
 mod sliding;
 mod sum;

@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
 use super::{
     AggregateOptions, bitwise::Bits, central_moments::Moment, collect::collected_type, covariance::Relation,
-    extremum::End, hyperloglog, positional::Place,
+    extremum::End, hyperloglog, percentile::Rank, positional::Place,
 };
 use crate::{Result, SparkError};
 
@@ -21,7 +21,9 @@ pub(super) enum Function {
     Covariance(Relation),
     Extremum(End),
     ExtremumBy(End),
+    Median,
     Moment(Moment),
+    Percentile(Rank),
     Positional(Place),
     Sum,
     TryAvg,
@@ -33,6 +35,7 @@ const TABLE: &[(&str, Function, usize, usize)] = &[
     ("any", Function::Extremum(End::Max), 1, 1),
     ("any_value", Function::Positional(Place::First), 1, 1),
     ("approx_count_distinct", Function::ApproxCountDistinct, 1, 1),
+    ("approx_percentile", Function::Percentile(Rank::Nearest), 2, 2),
     ("array_agg", Function::CollectList, 1, 1),
     ("avg", Function::Avg, 1, 1),
     ("bit_and", Function::Bitwise(Bits::And), 1, 1),
@@ -56,8 +59,12 @@ const TABLE: &[(&str, Function, usize, usize)] = &[
     ("max", Function::Extremum(End::Max), 1, 1),
     ("max_by", Function::ExtremumBy(End::Max), 2, 2),
     ("mean", Function::Avg, 1, 1),
+    ("median", Function::Median, 1, 1),
     ("min", Function::Extremum(End::Min), 1, 1),
     ("min_by", Function::ExtremumBy(End::Min), 2, 2),
+    ("mode", Function::Percentile(Rank::Mode), 1, 1),
+    ("percentile", Function::Percentile(Rank::Exact), 2, 2),
+    ("percentile_approx", Function::Percentile(Rank::Nearest), 2, 2),
     ("skewness", Function::Moment(Moment::Skewness), 1, 1),
     ("some", Function::Extremum(End::Max), 1, 1),
     ("std", Function::Moment(Moment::StddevSamp), 1, 1),
@@ -174,6 +181,24 @@ pub(super) fn resolve(name: &str, args: &[DataType], options: &AggregateOptions)
             inputs[0].clone()
         }
         Function::Positional(_) => inputs[0].clone(),
+        Function::Median => {
+            inputs = vec![double(1, &args[0])?];
+            DataType::Float64
+        }
+        Function::Percentile(Rank::Mode) => {
+            orderable(&lower, &args[0])?;
+            inputs[0].clone()
+        }
+        Function::Percentile(rank) => {
+            let value = match rank {
+                Rank::Exact => double(1, &args[0])?,
+                _ => ranked(&args[0])?,
+            };
+            let many = matches!(args[1], DataType::List(_));
+            let percentage = if many { collected_type(&DataType::Float64) } else { DataType::Float64 };
+            inputs = vec![value.clone(), percentage];
+            if many { collected_type(&value) } else { value }
+        }
         Function::CollectList | Function::CollectSet => collected_type(&inputs[0]),
         Function::Bitwise(_) => {
             if !args[0].is_signed_integer() && args[0] != DataType::Null {
@@ -245,6 +270,16 @@ fn boolean(input: &DataType) -> Result<DataType> {
     match input {
         DataType::Boolean | DataType::Null => Ok(DataType::Boolean),
         _ => Err(mismatch(1, "\"BOOLEAN\"")),
+    }
+}
+
+/// What `percentile_approx` takes: numbers, dates, times and intervals.
+fn ranked(input: &DataType) -> Result<DataType> {
+    match input {
+        DataType::Utf8 | DataType::Null => Ok(DataType::Float64),
+        DataType::Date32 | DataType::Timestamp(_, _) | DataType::Duration(_) => Ok(input.clone()),
+        other if other.is_numeric() => Ok(other.clone()),
+        _ => Err(mismatch(1, "(\"NUMERIC\" or \"DATE\" or \"TIMESTAMP\" or \"ANSI INTERVAL\")")),
     }
 }
 

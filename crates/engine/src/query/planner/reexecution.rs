@@ -27,6 +27,7 @@ pub const REEXECUTABLE: &[&str] = &[
     "HashJoinExec",
     "LazyMemoryExec",
     "NestedLoopJoinExec",
+    "NondeterministicExec",
     "OrderedCoalesceExec",
     "PlaceholderRowExec",
     "ProjectionExec",

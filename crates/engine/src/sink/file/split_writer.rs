@@ -236,7 +236,7 @@ impl SplitWriter {
 }
 
 /// Spark compares column names without case.
-fn refuse_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+pub(crate) fn refuse_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for name in names {
         let lower = name.to_lowercase();

@@ -55,10 +55,12 @@ impl FileListing {
     pub fn new(paths: &[String], options: &Options, zone: crate::time::Zone) -> Result<Self> {
         let instant = |name: &str| -> Result<Option<i64>> {
             let Some(text) = options.get(name) else { return Ok(None) };
-            let micros = crate::format::datetime_text::parse_timestamp(text.as_bytes(), zone).ok_or_else(|| {
-                SparkError::new("_LEGACY_ERROR_TEMP_3241")
-                    .with("msg", format!("The timestamp provided for the '{name}' option is invalid. The expected format is 'YYYY-MM-DDTHH:mm:ss', but the provided timestamp: {text}"))
-            })?;
+            let micros =
+                crate::format::datetime_text::parse_timestamp(text.as_bytes(), zone).ok_or_else(|| {
+                    SparkError::new("_LEGACY_ERROR_TEMP_1294")
+                        .with("strategy", name.to_ascii_lowercase())
+                        .with("timeString", text)
+                })?;
             Ok(Some(micros.div_euclid(1000)))
         };
         Ok(Self {

@@ -3,7 +3,7 @@
 //! Large files of line formats are cut into byte ranges, small files are put together.
 //! Cuts depend on sizes alone, so that a batch has the same splits on every machine.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
@@ -14,7 +14,7 @@ use datafusion::{
     common::ScalarValue,
     error::DataFusionError,
     execution::SendableRecordBatchStream,
-    physical_plan::stream::RecordBatchStreamAdapter,
+    physical_plan::{EmptyRecordBatchStream, stream::RecordBatchStreamAdapter},
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -23,8 +23,8 @@ use super::{
     partitions::{constant, values_for},
 };
 use crate::{
-    Result,
-    format::{FileRef, ReadFormatRef},
+    Result, SparkError,
+    format::{FileRef, Options, ReadFormatRef, bool_option},
     source::Split,
     time::Zone,
 };
@@ -34,12 +34,59 @@ const SPLIT_BYTES: u64 = 4 << 20;
 /// Files put together at most.
 const SPLIT_FILES: usize = 256;
 
+/// Which failures of single files are passed over: `ignoreMissingFiles`, `ignoreCorruptFiles`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tolerance {
+    missing: bool,
+    corrupt: bool,
+}
+
+impl Tolerance {
+    /// # Errors
+    /// Values that are neither true nor false.
+    pub(crate) fn of(options: &Options) -> Result<Self> {
+        let flag = |name: &str| bool_option(options, name, false);
+        Ok(Self { missing: flag("ignoreMissingFiles")?, corrupt: flag("ignoreCorruptFiles")? })
+    }
+
+    /// Whether the rest of a file is skipped after `error`. A malformed record is no damage of the
+    /// file: `FAILFAST` stays an error, as in Spark.
+    fn skips(self, error: &SparkError) -> bool {
+        let malformed = |e: &SparkError| e.class().starts_with("MALFORMED_");
+        match error.class() {
+            "FAILED_READ_FILE.FILE_NOT_EXIST" => self.missing,
+            class if class.starts_with("FAILED_READ_FILE") => {
+                let cause = error.cause().and_then(|cause| cause.downcast_ref::<SparkError>());
+                self.corrupt && !cause.is_some_and(malformed)
+            }
+            _ => false,
+        }
+    }
+
+    /// `rows` up to the first failure that is passed over.
+    fn apply(self, path: &Path, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        if !self.missing && !self.corrupt {
+            return rows;
+        }
+        let (schema, path) = (rows.schema(), path.to_path_buf());
+        let kept = rows.map(|batch| batch.map_err(SparkError::from)).take_while(move |batch| {
+            let skipped = batch.as_ref().err().filter(|error| self.skips(error));
+            if let Some(error) = skipped {
+                tracing::warn!(path = %path.display(), %error, "the rest of a file is skipped");
+            }
+            futures::future::ready(skipped.is_none())
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, kept.map_err(DataFusionError::from)))
+    }
+}
+
 /// One or more pieces, read one after the other.
 #[derive(Debug)]
 pub(crate) struct FileSplit {
     format: ReadFormatRef,
     schema: SchemaRef,
     pieces: Vec<Piece>,
+    tolerance: Tolerance,
 }
 
 /// A file or range with the values of its partition columns.
@@ -59,12 +106,13 @@ pub(crate) fn splits(
     schema: &SchemaRef,
     files: &[ListedFile],
     zone: Zone,
+    tolerance: Tolerance,
 ) -> Result<Vec<Arc<FileSplit>>> {
     let mut out: Vec<Arc<FileSplit>> = Vec::new();
     let mut group: Vec<Piece> = Vec::new();
     let mut group_bytes = 0;
     let finish = |pieces: Vec<Piece>| {
-        Arc::new(FileSplit { format: Arc::clone(format), schema: Arc::clone(schema), pieces })
+        Arc::new(FileSplit { format: Arc::clone(format), schema: Arc::clone(schema), pieces, tolerance })
     };
     for listed in files {
         let piece =
@@ -106,16 +154,34 @@ impl FileSplit {
         if let [piece] = self.pieces.as_slice() {
             return self.open_piece(piece, projection, &output);
         }
-        let (format, schema) = (Arc::clone(&self.format), Arc::clone(&self.schema));
+        let (format, schema, tolerance) =
+            (Arc::clone(&self.format), Arc::clone(&self.schema), self.tolerance);
         let projection = projection.to_vec();
         let stream_schema = Arc::clone(&output);
         let streams = self.pieces.clone().into_iter().map(move |piece| {
-            let split =
-                FileSplit { format: Arc::clone(&format), schema: Arc::clone(&schema), pieces: Vec::new() };
+            let (format, schema) = (Arc::clone(&format), Arc::clone(&schema));
+            let split = FileSplit { format, schema, pieces: Vec::new(), tolerance };
             split.open_piece(&piece, &projection, &stream_schema).map_err(DataFusionError::from)
         });
         let batches = futures::stream::iter(streams).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(output, batches)))
+    }
+
+    /// The rows of a file; the failures passed over end them.
+    fn open_file(
+        &self,
+        file: &FileRef,
+        schema: &SchemaRef,
+        projection: &[usize],
+    ) -> Result<SendableRecordBatchStream> {
+        match self.format.open(file, schema, projection) {
+            Ok(rows) => Ok(self.tolerance.apply(&file.path, rows)),
+            Err(error) if self.tolerance.skips(&error) => {
+                tracing::warn!(path = %file.path.display(), %error, "a file is skipped");
+                Ok(Box::pin(EmptyRecordBatchStream::new(Arc::new(schema.project(projection)?))))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn open_piece(
@@ -126,7 +192,7 @@ impl FileSplit {
     ) -> Result<SendableRecordBatchStream> {
         let is_constant = |index: usize| piece.constants.get(index).is_some_and(Option::is_some);
         if !(0..self.schema.fields().len()).any(is_constant) {
-            return self.format.open(&piece.file, &self.schema, projection);
+            return self.open_file(&piece.file, &self.schema, projection);
         }
         // The file itself lacks the partition columns.
         let mut position = vec![0; self.schema.fields().len()];
@@ -142,7 +208,7 @@ impl FileSplit {
         let file_schema: SchemaRef = Arc::new(Schema::new(fields));
         let wanted: Vec<usize> = projection.iter().copied().filter(|i| !is_constant(*i)).collect();
         let from_file: Vec<usize> = wanted.iter().filter_map(|i| position.get(*i).copied()).collect();
-        let rows = self.format.open(&piece.file, &file_schema, &from_file)?;
+        let rows = self.open_file(&piece.file, &file_schema, &from_file)?;
         let constants: Vec<Option<ScalarValue>> =
             projection.iter().map(|i| piece.constants.get(*i).cloned().flatten()).collect();
         let schema = Arc::clone(output);

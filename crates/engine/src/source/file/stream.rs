@@ -274,7 +274,7 @@ impl Inner {
                 Err(e) => return Err(crate::checkpoint::storage::read_failed(&path, e)),
             }
         }
-        let splits = splits(&self.format, &self.spec.schema, &files, self.zone)?;
+        let splits = splits(&self.format, &self.spec.schema, &files, self.zone, self.options.tolerance)?;
         Ok(splits.into_iter().map(|s| s as Arc<dyn Split>).collect())
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::split::Tolerance;
 use crate::{
     Result, SparkError,
     checkpoint::from_uri,
@@ -19,6 +20,8 @@ pub(crate) struct FileStreamOptions {
     pub(crate) file_name_only: bool,
     pub(crate) clean: CleanSource,
     pub(crate) ignore_missing: bool,
+    /// What happens to files that cannot be read.
+    pub(crate) tolerance: Tolerance,
 }
 
 /// What happens to files whose batch is committed.
@@ -86,6 +89,7 @@ impl FileStreamOptions {
             file_name_only: bool_option(options, "fileNameOnly", false)?,
             clean,
             ignore_missing: bool_option(options, "ignoreMissingFiles", false)?,
+            tolerance: Tolerance::of(options)?,
         })
     }
 }

@@ -22,9 +22,13 @@ use futures::TryStreamExt;
 
 use super::{
     listing::ListedFile,
-    split::{FileSplit, splits},
+    split::{FileSplit, Tolerance, splits},
 };
-use crate::{Result, format::ReadFormatRef, time::Zone};
+use crate::{
+    Result,
+    format::{Options, ReadFormatRef},
+    time::Zone,
+};
 
 /// Files with one schema, partition columns last. The list of files is fixed when the
 /// table is made, as in Spark; scans read the files again each time.
@@ -37,13 +41,20 @@ pub struct FileTable {
 }
 
 impl FileTable {
-    /// The table of `files`, in reading order, with columns `schema`.
+    /// The table of `files`, in reading order, with columns `schema`; of `options` those count
+    /// that say which unreadable files are passed over.
     ///
     /// # Errors
     /// Partition directories whose values do not fit the schema.
-    pub fn new(format: ReadFormatRef, schema: SchemaRef, files: Vec<ListedFile>, zone: Zone) -> Result<Self> {
+    pub fn new(
+        format: ReadFormatRef,
+        schema: SchemaRef,
+        files: Vec<ListedFile>,
+        options: &Options,
+        zone: Zone,
+    ) -> Result<Self> {
         let readable: Vec<ListedFile> = files.iter().filter(|f| f.file.size > 0).cloned().collect();
-        let splits = splits(&format, &schema, &readable, zone)?;
+        let splits = splits(&format, &schema, &readable, zone, Tolerance::of(options)?)?;
         Ok(Self { format, schema, files, splits })
     }
 

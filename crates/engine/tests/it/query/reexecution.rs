@@ -14,7 +14,7 @@ use datafusion::{
 };
 use millstream_engine::{
     format::Options,
-    plan::{CollectMetrics, Observed, SessionWindow, UpdatingSessions},
+    plan::{CollectMetrics, Nondeterministic, Observed, RowFunction, SessionWindow, UpdatingSessions},
     source::file,
     time::Zone,
 };
@@ -280,6 +280,16 @@ async fn each_node_gives_the_same_rows_again() {
                 let observed = Arc::new(Observed::new("m", schema, "{}"));
                 let calls = vec![(aggregate("count", "", "#9").unalias(), "#9".to_string())];
                 CollectMetrics::plan(s.scan().build().unwrap(), calls, vec![col("#9")], observed)
+            }),
+        ),
+        (
+            "nondeterministic",
+            Box::new(|s| {
+                let functions = [(RowFunction::Rand(7), "r"), (RowFunction::MonotonicallyIncreasingId, "id")];
+                let columns = functions.map(|(function, name)| (function, name.to_string())).to_vec();
+                let plan = Nondeterministic::plan(s.scan().build().unwrap(), columns).unwrap();
+                let drawn = LogicalPlanBuilder::from(plan).filter(col("r").gt(lit(0.3))).unwrap();
+                drawn.project([col("v"), col("id")]).unwrap().build().unwrap()
             }),
         ),
         ("nothing", Box::new(|s| s.scan().filter(lit(false)).unwrap().build().unwrap())),

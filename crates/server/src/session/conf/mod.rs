@@ -112,6 +112,7 @@ impl Conf {
         if let Some(partitions) = self.number("spark.sql.shuffle.partitions") {
             conf.shuffle_partitions = partitions;
         }
+        conf.random_seed = uuid::Uuid::new_v4().as_u64_pair().0.cast_signed();
         conf
     }
 
