@@ -12,6 +12,7 @@ use datafusion::{
             Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
             new_null_array,
         },
+        buffer::NullBuffer,
         compute::{filter_record_batch, not, take},
         datatypes::{Int64Type, SchemaRef},
     },
@@ -151,7 +152,8 @@ impl JoinState {
         let mut keys = Vec::new();
         self.keys.intern(&key_columns, rows.num_rows(), &mut keys)?;
         let times = own.ages_at(&rows, &key_columns)?;
-        let matched = self.find_partners(side, &rows, &keys, frame, out)?;
+        let lonely = spec.lonely(&key_columns);
+        let matched = self.find_partners(side, &rows, &keys, lonely.as_ref(), frame, out)?;
         let keep = self.rows_to_keep(side, &times, &matched, frame);
         self.counts.updated += count(keep.true_count());
         waiting.add(&rows, &keys, times, matched, &keep)?;
@@ -182,11 +184,13 @@ impl JoinState {
     }
 
     /// Emits partners of `rows` among the kept rows of the other side; which rows had any.
+    /// Rows that are null in `lonely` have none.
     fn find_partners(
         &mut self,
         side: Side,
         rows: &RecordBatch,
         keys: &[u32],
+        lonely: Option<&NullBuffer>,
         frame: &Frame,
         out: &mut Vec<RecordBatch>,
     ) -> Result<Vec<bool>> {
@@ -204,8 +208,8 @@ impl JoinState {
                     Side::Left => &self.right,
                     Side::Right => &self.left,
                 };
-                if semi && side == Side::Left && matched[row] {
-                    // One partner is enough.
+                let enough = semi && side == Side::Left && matched[row];
+                if enough || lonely.is_some_and(|valid| valid.is_null(row)) {
                     (row, slot) = (row + 1, NONE);
                     continue;
                 }

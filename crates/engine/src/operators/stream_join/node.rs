@@ -94,6 +94,7 @@ impl Spec {
         Ok(Self {
             join_type,
             key_types,
+            null_meets_null: node.null_meets_null().to_vec(),
             left: side(left, right, left_keys, node.left_time(), node.left_filter(), outer(JoinType::Left))?,
             right: side(
                 right,

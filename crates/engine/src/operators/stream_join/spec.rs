@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch},
+        buffer::NullBuffer,
         compute::cast,
         datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType},
     },
@@ -61,6 +62,8 @@ pub(super) struct PairFilter {
 pub(super) struct Spec {
     pub(super) join_type: JoinType,
     pub(super) key_types: Vec<DataType>,
+    /// By key: whether null equals null.
+    pub(super) null_meets_null: Vec<bool>,
     pub(super) left: SideSpec,
     pub(super) right: SideSpec,
     pub(super) filter: Option<PairFilter>,
@@ -105,6 +108,13 @@ impl Spec {
     /// Whether watermarks remove anything.
     pub(super) fn ages(&self) -> bool {
         self.left.age.is_some() || self.right.age.is_some()
+    }
+
+    /// Rows whose keys are null where that equals nothing; `None`: there are none.
+    pub(super) fn lonely(&self, keys: &[ArrayRef]) -> Option<NullBuffer> {
+        let strict = keys.iter().zip(&self.null_meets_null).filter(|(_, meets)| !**meets);
+        let valid = strict.fold(None, |all, (key, _)| NullBuffer::union(all.as_ref(), key.logical_nulls().as_ref()));
+        valid.filter(|valid| valid.null_count() > 0)
     }
 
     /// Columns of a side's stored rows: the number of the row, whether it has had a partner,

@@ -21,15 +21,14 @@ use crate::SparkError;
 /// Joins each batch's rows with each other and with the rows kept from earlier batches.
 ///
 /// # Invariants
-/// The output schema is that of the DataFusion `Join` it replaces. Equal keys are found by
-/// grouping, so that null meets null: where that must not be, the planner has put a filter
-/// below ([`JoinCondition`] and `query::planner` have the details).
+/// The output schema is that of the DataFusion `Join` it replaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamJoin {
     left: Arc<LogicalPlan>,
     right: Arc<LogicalPlan>,
     join_type: JoinType,
     keys: Vec<(Expr, Expr)>,
+    null_meets_null: Vec<bool>,
     left_filter: Option<Expr>,
     right_filter: Option<Expr>,
     filter: Option<Expr>,
@@ -74,6 +73,13 @@ impl StreamJoin {
             left: Arc::clone(&join.left),
             right: Arc::clone(&join.right),
             join_type: join.join_type,
+            // Spark finds equal keys by grouping, which takes nulls for equal; all but a full
+            // join filter the nulls of one side out before.
+            null_meets_null: condition
+                .keys
+                .iter()
+                .map(|key| key.null_safe || join.join_type == Full)
+                .collect(),
             keys: condition.keys.into_iter().map(|k| (k.left, k.right)).collect(),
             left_filter: conjunction(condition.left),
             right_filter: conjunction(condition.right),
@@ -102,6 +108,11 @@ impl StreamJoin {
     /// What is equal: (over the left side, over the right side).
     pub fn keys(&self) -> &[(Expr, Expr)] {
         &self.keys
+    }
+
+    /// By key: whether null equals null.
+    pub fn null_meets_null(&self) -> &[bool] {
+        &self.null_meets_null
     }
 
     /// Without it a left row has no partner whatever comes.

@@ -144,16 +144,21 @@ fn has_union(plan: &LogicalPlan) -> bool {
 /// where it decides which rows move it. A plan with subqueries is left as it is: this rule
 /// expects them to be gone.
 fn push_filters(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    let mut subqueries = false;
-    plan.apply(|node| {
-        subqueries |= node.expressions().iter().any(has_subquery);
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    if subqueries {
+    if has_subqueries(&plan)? {
         return Ok(plan);
     }
     let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(PushDownFilter::new());
     Ok(Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?)
+}
+
+/// Whether any expression of a plan has a subquery, which rules for filters expect to be gone.
+fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply(|node| {
+        found |= node.expressions().iter().any(has_subquery);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 fn has_subquery(expr: &Expr) -> bool {

@@ -24,7 +24,7 @@ use datafusion::{
     },
 };
 
-use super::is_streaming;
+use super::{has_subqueries, is_streaming};
 use crate::{
     Result,
     plan::{EventTimeWatermark, JoinCondition},
@@ -44,7 +44,7 @@ pub(super) fn has_stream_join(plan: &LogicalPlan) -> bool {
 /// Optimises as Spark does around joins of streams with streams or with static data; a plan
 /// without one stays as it is.
 pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    if !has_join_over_stream(&plan) {
+    if !has_join_over_stream(&plan) || has_subqueries(&plan)? {
         return Ok(plan);
     }
     let run = |plan, rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>| {

@@ -54,26 +54,30 @@ impl Model {
     fn partners(&self, left: Row, right: Row) -> bool {
         let Case { bound, pairs, .. } = self.case;
         let times = |ok: fn(i64, i64) -> bool| matches!((left.0, right.0), (Some(l), Some(r)) if ok(l, r));
-        // Kept rows are grouped by key: null meets null.
+        // Spark groups kept rows by key, so that null meets null where no filter is below.
+        let nulls = self.case.kind == JoinType::Full;
         left.1 == right.1
+            && (left.1.is_some() || nulls)
             && (!pairs || left.2 != right.2)
             && match bound {
                 Bound::Nothing => true,
                 Bound::Lower => times(|l, r| l >= r - 5000),
                 Bound::Range => times(|l, r| l >= r - 5000 && l < r + 8000),
-                Bound::Time => left.0 == right.0,
+                Bound::Time => left.0 == right.0 && (left.0.is_some() || nulls),
             }
     }
 
     /// Up to which time rows of a side go.
     fn aged(&self, side: usize, watermark: i64) -> Option<i64> {
-        match (self.case.bound, side) {
+        let by_time = match (self.case.bound, side) {
+            (Bound::Time, _) => return Some(watermark),
             (Bound::Nothing, _) | (Bound::Lower, 1) => None,
             (Bound::Lower | Bound::Range, 0) => Some(watermark - 5001),
-            (Bound::Range, _) => Some(watermark - 8000),
-            (Bound::Lower, _) => None,
-            (Bound::Time, _) => Some(watermark),
-        }
+            _ => Some(watermark - 8000),
+        };
+        // Spark takes `lv > 2` for a time of two seconds.
+        let by_number = self.case.sides.then_some(2000 - 1000 * side as i64);
+        by_time.into_iter().chain(by_number).min()
     }
 
     fn outer(&self, side: usize) -> bool {
