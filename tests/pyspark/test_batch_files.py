@@ -126,7 +126,7 @@ def test_malformed_csv_failfast(spark, malformed):
     with pytest.raises(Exception) as failed:
         frame.collect()
     assert failed.value.getCondition() == "FAILED_READ_FILE.NO_HINT"
-    assert "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record parsing: [4,null]." in str(failed.value)
+    assert "[MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION] Malformed records are detected in record parsing: [null,3]." in str(failed.value)
 
 
 def test_malformed_json_modes(spark, malformed):

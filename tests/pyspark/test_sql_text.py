@@ -22,7 +22,7 @@ def test_syntax_errors_show_the_place(spark):
     assert "(line 1, pos 9)" in text
     # Literals and comments before the place are rewritten for the parser.
     text = message(lambda: spark.sql("SELECT 2S, /* x\n y */ INTERVAL 1 DAY, 'a' 'b' c d FROM t"))
-    assert "Syntax error at or near 'd'. SQLSTATE: 42601 (line 2, pos 33)" in text
+    assert "Syntax error at or near 'd'. SQLSTATE: 42601 (line 2, pos 32)" in text
 
 
 def test_random_numbers_are_drawn_once(spark):

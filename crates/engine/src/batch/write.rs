@@ -27,10 +27,7 @@ use crate::{
         storage::{blocking, read_failed, write_failed},
     },
     format::{Options, WriteFormatRef, value_text::ZoneOffsets},
-    sink::{
-        each_partition,
-        file::{WriteLayout, refuse_repeated},
-    },
+    sink::{each_partition, file::WriteLayout},
 };
 
 /// What to do when the folder exists.
@@ -87,7 +84,6 @@ impl BatchWrite {
                 SparkError::new("EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE").with("format", self.format_name)
             );
         }
-        self.check_names(schema)?;
         self.layout(schema)?;
         let exists = storage.info(&self.path).map_err(|e| read_failed(&self.path, e))?.is_some();
         match self.mode {
@@ -154,14 +150,6 @@ impl BatchWrite {
         let names: Vec<String> = staged?.into_iter().flatten().collect();
         let write = self.clone();
         blocking(move || write.commit(staging, &names)).await
-    }
-
-    /// Two columns of one name cannot be told apart in JSON and parquet; CSV allows them.
-    fn check_names(&self, schema: &SchemaRef) -> Result<()> {
-        match self.format_name {
-            "CSV" => Ok(()),
-            _ => refuse_repeated(schema.fields().iter().map(|field| field.name().as_str())),
-        }
     }
 
     fn layout(&self, schema: &SchemaRef) -> Result<WriteLayout> {

@@ -1,7 +1,7 @@
 //! What a plan means, as a text that equal plans share: `sameSemantics`, and finding what is cached.
 //!
 //! Internal ids and the names shown do not count: a column is its place among the columns below. What
-//! a leaf holds counts, whatever it is called. A cached plan counts as the plan it stands for.
+//! a leaf reads counts, whatever it is called. A cached plan counts as the plan it stands for.
 
 use std::{
     collections::HashMap,
@@ -75,13 +75,13 @@ fn rename(text: &str, places: &HashMap<String, String>, out: &mut String) {
     out.push_str(rest);
 }
 
-/// What a scan reads: files by their states, rows at hand by their contents.
+/// What a scan reads: files by their paths, rows at hand by their contents.
 fn leaf(scan: &TableScan) -> String {
     let fields = scan.projected_schema.fields();
     let columns: Vec<String> = fields.iter().map(|f| format!("{}:{}", f.name(), f.data_type())).collect();
     let Ok(provider) = source_as_provider(&scan.source) else { return scan.table_name.to_string() };
     let content = if let Some(files) = provider.downcast_ref::<FileTable>() {
-        format!("{} {:x}", files.format_name(), hash_of(&format!("{files:?}")))
+        format!("{} {}", files.format_name(), files.origin())
     } else if let Some(table) = provider.downcast_ref::<MemTable>() {
         let mut hasher = DefaultHasher::new();
         for partition in &table.batches {

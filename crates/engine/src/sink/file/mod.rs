@@ -27,7 +27,6 @@ use uuid::Uuid;
 
 pub use metadata_log::{FileSinkLog, METADATA_DIR, SinkFileStatus, read_sink_log};
 pub use partition_path::{DEFAULT_PARTITION_NAME, push_partition};
-pub(crate) use split_writer::refuse_repeated;
 pub use split_writer::{EncodedFile, SplitWriter, WriteLayout};
 
 use super::{OutputMode, Sink, StagedBatch, rows};

@@ -67,7 +67,10 @@ impl WriteLayout {
         options: &Options,
         zone: Arc<dyn ZoneOffsets>,
     ) -> Result<Self> {
-        refuse_repeated(schema.fields().iter().map(|f| f.name().as_str()))?;
+        // CSV files can hold two columns of one name.
+        if !partition_by.is_empty() || !format.extension().starts_with("csv") {
+            refuse_repeated(schema.fields().iter().map(|f| f.name().as_str()))?;
+        }
         refuse_repeated(partition_by.iter().map(String::as_str))?;
         let mut partition_columns = Vec::new();
         for name in partition_by {
@@ -236,7 +239,7 @@ impl SplitWriter {
 }
 
 /// Spark compares column names without case.
-pub(crate) fn refuse_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+fn refuse_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for name in names {
         let lower = name.to_lowercase();

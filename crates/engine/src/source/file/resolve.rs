@@ -43,7 +43,8 @@ pub fn resolve(
     files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
     files.dedup_by(|a, b| a.file.path == b.file.path);
     let schema = table_schema(&reader, &mut files, user_schema.as_ref(), zone)?;
-    FileTable::new(reader, schema, files, options, zone)
+    let origin = format!("{paths:?} {options:?}");
+    Ok(FileTable::new(reader, schema, files, options, zone)?.with_origin(origin))
 }
 
 /// The schema of a streaming read: the user's columns, then partition columns found under

@@ -38,6 +38,8 @@ pub struct FileTable {
     schema: SchemaRef,
     files: Vec<ListedFile>,
     splits: Vec<Arc<FileSplit>>,
+    /// What was asked for: paths and options.
+    origin: String,
 }
 
 impl FileTable {
@@ -55,7 +57,18 @@ impl FileTable {
     ) -> Result<Self> {
         let readable: Vec<ListedFile> = files.iter().filter(|f| f.file.size > 0).cloned().collect();
         let splits = splits(&format, &schema, &readable, zone, Tolerance::of(options)?)?;
-        Ok(Self { format, schema, files, splits })
+        Ok(Self { format, schema, files, splits, origin: String::new() })
+    }
+
+    /// The same table, asked for in these words.
+    pub(super) fn with_origin(self, origin: String) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The paths and options the table was read by, as Spark tells its tables apart: the state
+    /// of the files does not count.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Data columns, then partition columns; all nullable.
