@@ -24,7 +24,8 @@ use datafusion::{
     },
     logical_expr::{
         ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-        Volatility, expr::ScalarFunction,
+        Volatility,
+        expr::{Alias, Cast, ScalarFunction},
     },
 };
 use millstream_engine::{Result, SparkError, time::Zone};
@@ -216,6 +217,9 @@ struct KernelFunction {
     evaluation: Evaluation,
     kernel: Kernel,
     signature: Signature,
+    /// How deep calls nest below, and a hash of name and arguments, when the call was made.
+    depth: usize,
+    content: u64,
 }
 
 /// Calls nested deeper than this are named by their hash: DataFusion asks for the schema name of
@@ -260,6 +264,10 @@ impl ScalarUDFImpl for KernelFunction {
     }
 
     fn schema_name(&self, args: &[Expr]) -> DataFusionResult<String> {
+        if self.depth > MAX_NAMED_DEPTH {
+            return Ok(format!("{}#{:016x}", self.name, self.content));
+        }
+        // Merged projections nest calls that were made apart.
         if args.iter().any(|arg| is_deep(arg, MAX_NAMED_DEPTH)) {
             let mut hasher = std::hash::DefaultHasher::new();
             args.hash(&mut hasher);
@@ -321,6 +329,31 @@ pub(crate) fn volatile_call(
     call_with(name, kernel, args, Field::new("", data_type, false), evaluation, Volatility::Volatile)
 }
 
+/// Depth and content hash of a call; those of calls below are taken over.
+fn nesting(name: &str, args: &[Expr]) -> (usize, u64) {
+    let mut hasher = std::hash::DefaultHasher::new();
+    name.hash(&mut hasher);
+    let mut depth = 0;
+    for arg in args {
+        let mut inner = arg;
+        while let Expr::Cast(Cast { expr, .. }) | Expr::Alias(Alias { expr, .. }) = inner {
+            inner = expr;
+        }
+        let below = match inner {
+            Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<KernelFunction>(),
+            _ => None,
+        };
+        match below {
+            Some(below) => {
+                depth = depth.max(below.depth);
+                below.content.hash(&mut hasher);
+            }
+            None => arg.hash(&mut hasher),
+        }
+    }
+    (depth + 1, hasher.finish())
+}
+
 fn call_with(
     name: &str,
     kernel: Kernel,
@@ -329,7 +362,10 @@ fn call_with(
     evaluation: Evaluation,
     volatility: Volatility,
 ) -> Expr {
+    let (depth, content) = nesting(name, &args);
     let function = KernelFunction {
+        depth,
+        content,
         name: name.to_string(),
         field: Arc::new(field),
         evaluation,
