@@ -1,5 +1,6 @@
 """Listeners over Connect."""
 
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import StreamingQueryListener
 from streaming import eventually, put
 
@@ -57,3 +58,20 @@ def test_a_removed_listener_hears_nothing(spark, folder):
     query.processAllAvailable()
     query.stop()
     assert heard.progressed == [] and heard.ended == []
+
+
+def test_observed_metrics_are_rows_by_name_to_a_listener(spark, folder):
+    heard = Heard()
+    spark.streams.addListener(heard)
+    put(folder("in"), "a.csv", "1", "2")
+    stream = spark.readStream.schema("v int").csv(folder("in"))
+    observed = stream.observe("seen", F.count(F.lit(1)).alias("rows"), F.array(F.max("v")).alias("most"), F.lit("x").alias("s"))
+    query = observed.writeStream.format("noop").start()
+    query.processAllAvailable()
+    eventually(lambda: any(p.numInputRows == 2 for p in heard.progressed))
+    fetched = next(p for p in query.recentProgress if p["batchId"] == 0)["observedMetrics"]["seen"]
+    query.stop()
+    spark.streams.removeListener(heard)
+    row = next(p for p in heard.progressed if p.numInputRows == 2).observedMetrics["seen"]
+    assert row.asDict() == {"rows": 2, "most": [2], "s": "x"}
+    assert fetched["values"] == [2, [2], "x"]

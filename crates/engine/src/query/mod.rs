@@ -27,6 +27,7 @@ pub use conf::QueryConf;
 pub use environment::QueryEnvironment;
 pub use listener::StreamingQueryEvent;
 pub use manager::StreamingQueryManager;
+pub use observed_metrics::ObservedRow;
 pub use progress::{SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
 pub use spec::{QuerySpec, SinkContext, SinkFactory};
 pub use status::StreamingQueryStatus;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::observed_metrics::ObservedRow;
 use crate::{operators::StateOperatorMetrics, query::BatchId, time::Millis};
 
 /// Figures of one trigger.
@@ -37,7 +38,7 @@ pub struct StreamingQueryProgress {
     /// The sink.
     pub sink: SinkProgress,
     /// Observed metrics by name.
-    pub observed_metrics: BTreeMap<String, Value>,
+    pub observed_metrics: BTreeMap<String, ObservedRow>,
 }
 
 /// Figures of one stateful operator.
@@ -105,7 +106,7 @@ impl StreamingQueryProgress {
         put_map(
             &mut out,
             "observedMetrics",
-            self.observed_metrics.iter().map(|(k, v)| (k.as_str(), v.clone())),
+            self.observed_metrics.iter().map(|(k, v)| (k.as_str(), v.json())),
         );
         Value::Object(out)
     }
@@ -126,7 +127,7 @@ impl StreamingQueryProgress {
         out.insert("sources".into(), self.sources.iter().map(SourceProgress::connect_json).collect());
         out.insert("sink".into(), self.sink.connect_json());
         let observed: Map<String, Value> =
-            self.observed_metrics.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            self.observed_metrics.iter().map(|(k, v)| (k.clone(), v.connect_json())).collect();
         out.insert("observedMetrics".into(), Value::Object(observed));
         Value::Object(out)
     }
