@@ -5,8 +5,9 @@ import json
 import uuid
 
 import pytest
-from pyspark.errors import StreamingQueryException
+from pyspark.errors import AnalysisException, StreamingQueryException
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.listener import StreamingQueryListener
 from streaming import eventually, put, tuples
 
 
@@ -268,3 +269,33 @@ def test_the_default_checkpoint_location(new_session, folder):
 def test_a_file_sink_needs_a_checkpoint(stream, folder):
     with pytest.raises(Exception, match="(?i)checkpointLocation must be specified"):
         stream.writeStream.format("csv").start(folder("out"))
+
+
+def test_the_name_of_a_source_is_not_ignored(spark):
+    with pytest.raises(AnalysisException, match="STREAMING_QUERY_EVOLUTION_ERROR.SOURCE_NAMING_NOT_SUPPORTED.*`?ticks"):
+        spark.readStream.format("rate").name("ticks").load().schema  # noqa: B018
+
+
+def test_an_interrupt_stops_streams_and_leaves_listeners(spark, stream):
+    ends = []
+
+    class Ends(StreamingQueryListener):
+        def onQueryStarted(self, event): ...
+        def onQueryProgress(self, event): ...
+        def onQueryIdle(self, event): ...
+        def onQueryTerminated(self, event):
+            ends.append((str(event.runId), event.exception))
+
+    listener = Ends()
+    spark.streams.addListener(listener)
+    spark.addTag("mine")
+    mine = stream.writeStream.format("noop").start()
+    spark.removeTag("mine")
+    other = stream.writeStream.format("noop").start()
+    assert len(spark.interruptTag("mine")) == 1
+    eventually(lambda: not mine.isActive)
+    assert other.isActive
+    assert len(spark.interruptAll()) == 1
+    eventually(lambda: not other.isActive and len(ends) == 2)
+    spark.streams.removeListener(listener)
+    assert sorted(ends) == sorted([(mine.runId, None), (other.runId, None)])

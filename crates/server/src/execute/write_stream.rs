@@ -85,7 +85,7 @@ pub async fn start(
         conf: settings,
         session_zone: conf.time_zone_id,
     };
-    let query = server.queries(session)?.start(spec).await?;
+    let query = server.queries(session)?.start(spec, responses.operation()).await?;
     if let (Some(table), Some(name)) = (target.table, &name) {
         session.views.write().put_memory(name, table);
     }

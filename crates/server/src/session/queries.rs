@@ -12,6 +12,7 @@ use tokio::{runtime::Handle, sync::broadcast::error::RecvError};
 use uuid::Uuid;
 
 use super::Session;
+use crate::operation::Operation;
 
 /// How many runs are remembered; ended ones are forgotten first, oldest first.
 const REMEMBERED: usize = 256;
@@ -20,7 +21,15 @@ const REMEMBERED: usize = 256;
 #[derive(Debug)]
 pub struct Queries {
     manager: StreamingQueryManager,
-    known: Mutex<Vec<StreamingQuery>>,
+    known: Mutex<Vec<Started>>,
+}
+
+/// A run, and the execution that started it.
+#[derive(Debug)]
+struct Started {
+    query: StreamingQuery,
+    operation_id: String,
+    tags: Vec<String>,
 }
 
 impl Queries {
@@ -38,12 +47,16 @@ impl Queries {
     ///
     /// # Errors
     /// As [`StreamingQueryManager::start`].
-    pub async fn start(&self, spec: QuerySpec) -> Result<StreamingQuery> {
+    pub async fn start(&self, spec: QuerySpec, operation: &Operation) -> Result<StreamingQuery> {
         let query = self.manager.start(spec).await?;
         let mut known = self.known.lock();
-        known.push(query.clone());
+        known.push(Started {
+            query: query.clone(),
+            operation_id: operation.id.clone(),
+            tags: operation.tags.clone(),
+        });
         if known.len() > REMEMBERED
-            && let Some(ended) = known.iter().position(|q| !q.is_active())
+            && let Some(ended) = known.iter().position(|q| !q.query.is_active())
         {
             known.remove(ended);
         }
@@ -56,7 +69,7 @@ impl Queries {
     /// `CONNECT_INVALID_PLAN.STREAMING_QUERY_*` when it is unknown or was restarted.
     pub fn find(&self, id: &str, run_id: &str) -> Result<StreamingQuery> {
         let known = self.known.lock();
-        let mut runs = known.iter().rev().filter(|q| q.id().to_string() == id);
+        let mut runs = known.iter().rev().map(|started| &started.query).filter(|q| q.id().to_string() == id);
         let Some(latest) = runs.next() else {
             return Err(SparkError::new("CONNECT_INVALID_PLAN.STREAMING_QUERY_NOT_FOUND").with("id", id));
         };
@@ -74,6 +87,19 @@ impl Queries {
     /// An active query by its id.
     pub fn active(&self, id: &str) -> Option<StreamingQuery> {
         self.manager.get(Uuid::try_parse(id).ok()?)
+    }
+
+    /// The active queries whose starting executions had `tag`, all without one; with the ids of
+    /// those executions.
+    pub fn started_by(&self, tag: Option<&str>) -> Vec<(String, StreamingQuery)> {
+        let tagged = |started: &&Started| tag.is_none_or(|t| started.tags.iter().any(|o| o == t));
+        self.known
+            .lock()
+            .iter()
+            .filter(|started| started.query.is_active())
+            .filter(tagged)
+            .map(|started| (started.operation_id.clone(), started.query.clone()))
+            .collect()
     }
 
     /// Stops everything; returns the ids of what was active.
