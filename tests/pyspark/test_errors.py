@@ -1,7 +1,15 @@
 """Errors: PySpark's class, Spark's error class and state, and a server that lives on."""
 
 import pytest
-from pyspark.errors import AnalysisException, ArithmeticException, NumberFormatException, ParseException
+from pyspark.errors import (
+    AnalysisException,
+    ArithmeticException,
+    IllegalArgumentException,
+    NumberFormatException,
+    ParseException,
+    SparkRuntimeException,
+)
+from pyspark.sql import functions as F
 
 
 def condition(error) -> str:
@@ -104,3 +112,14 @@ def test_the_schema_of_a_bad_plan_is_an_error_too(spark):
 def test_a_bad_schema_string(spark, folder):
     with pytest.raises(ParseException):
         spark.read.schema("a nonsense").csv(folder("x")).collect()
+
+
+def test_assert_true_tells_of_the_row_that_fails(spark):
+    checked = spark.range(4).select(F.assert_true(F.col("id") < 2, F.col("id") * 10))
+    with pytest.raises(SparkRuntimeException, match=r"USER_RAISED_EXCEPTION\] 20"):
+        checked.collect()
+
+
+def test_a_fraction_is_a_fraction(spark):
+    with pytest.raises(IllegalArgumentException, match="Sampling fraction \\(-1.0\\) must be on interval"):
+        spark.range(1).sample(-1.0, seed=1).count()

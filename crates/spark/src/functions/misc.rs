@@ -39,11 +39,16 @@ fn version(call: Call) -> Result<TypedExpr> {
 }
 
 fn raise(args: &Args) -> Result<ArrayRef> {
-    let messages = args.strings(args.len() - 1)?;
-    let message = if messages.is_empty() || messages.is_null(0) { "null" } else { messages.value(0) };
-    if args.rows == 0 {
-        return Ok(std::sync::Arc::new(NullArray::new(0)));
+    raise_at(args, 0)
+}
+
+/// Fails with the message of `row`, if there is such a row.
+fn raise_at(args: &Args, row: usize) -> Result<ArrayRef> {
+    if row >= args.rows {
+        return Ok(std::sync::Arc::new(NullArray::new(args.rows)));
     }
+    let messages = args.strings(args.len() - 1)?;
+    let message = if messages.is_null(row) { "null" } else { messages.value(row) };
     Err(SparkError::new("USER_RAISED_EXCEPTION").with("errorMessage", message))
 }
 
@@ -69,14 +74,14 @@ fn assert_true(call: Call) -> Result<TypedExpr> {
     let default = format!("'{}' is not true!", condition.sql);
     let message = args.next().unwrap_or_else(|| literal::string(&default));
     let sql = format!("assert_true({}, {})", condition.sql, message.sql);
+    let message = Input::String
+        .coerce(message.clone(), conf)
+        .ok_or_else(|| super::unexpected_input(&sql, 1, "\"STRING\"", &message))?;
     let condition = crate::expression::comparison::boolean(condition, &sql, "first", conf)?;
     let f = |args: &Args| -> Result<ArrayRef> {
         let held = args.booleans(0)?;
-        if held.iter().any(|v| v != Some(true)) {
-            raise(args)
-        } else {
-            Ok(std::sync::Arc::new(NullArray::new(args.rows)))
-        }
+        let failing = held.iter().position(|v| v != Some(true));
+        raise_at(args, failing.unwrap_or(args.rows))
     };
     let expr: Expr =
         kernel_call("assert_true", f, vec![condition.expr, message.expr], DataType::Null, true, evaluation);

@@ -29,11 +29,20 @@ use super::{
     window_function,
 };
 
+/// By how much a fraction may leave its interval, as in Spark.
+const ROUNDING: f64 = 1e-6;
+
 impl Translator<'_> {
     pub(super) fn sample(&self, sample: &proto::Sample) -> Result<Frame> {
         let input = self.input(sample.input.as_deref())?.trimmed()?;
         if sample.with_replacement() {
             return Err(SparkError::unsupported("sample with replacement"));
+        }
+        let fraction = sample.upper_bound - sample.lower_bound;
+        if !(-ROUNDING..=1.0 + ROUNDING).contains(&fraction) {
+            let message =
+                format!("Sampling fraction ({fraction:?}) must be on interval [0, 1] without replacement");
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_REQUIREMENT").with("message", message));
         }
         let seed = sample.seed.unwrap_or_else(|| self.fresh_seed());
         if input.is_streaming {
