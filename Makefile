@@ -60,6 +60,7 @@ suites: build $(VENV) ## PySpark's own test suites against ours: make suites CHE
 record: $(SPARK) ## records the golden files anew from Apache Spark (needs Java)
 	.venv-spark/bin/python tests/golden/record_streaming.py
 	.venv-spark/bin/python tests/golden/record_joins.py
+	.venv-spark/bin/python tests/golden/record_refusals.py
 	.venv-spark/bin/python tests/golden/streaming/record.py > .build/golden.json && mv .build/golden.json tests/golden/streaming/golden.json
 	.venv-spark/bin/python tests/golden/record_functions.py
 	cd tests/golden && ../../.venv-spark/bin/python record_relations.py

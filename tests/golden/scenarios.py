@@ -248,6 +248,114 @@ SCENARIOS |= {
 }  # fmt: skip
 
 
+def sql(query):
+    """A query over the watermarked rows as the view `rows`."""
+
+    def frame(raw):
+        watermarked(raw).createOrReplaceTempView("rows")
+        return raw.sparkSession.sql(query)
+
+    return frame
+
+
+def deduplicated_windows(raw):
+    rows = watermarked(raw).dropDuplicates(["k", "ts"])
+    return rows.groupBy(F.window("ts", "10 seconds")).agg(F.count("*").alias("n"), F.sum("v").alias("v"))
+
+
+def chained(*window, of="window"):
+    """A window over the windows of another."""
+
+    def frame(raw):
+        inner = windowed("10 seconds", "5 seconds")(raw)
+        time = F.window_time("window") if of == "window_time" else "window"
+        return inner.groupBy(F.window(time, *window)).agg(F.sum("n").alias("n"), F.sum("v").alias("v"), F.count("*").alias("groups"))
+
+    return frame
+
+
+def thrice(raw):
+    outer = chained("20 seconds")(raw)
+    return outer.groupBy(F.window(F.window_time("window"), "1 minute")).agg(F.sum("n").alias("n"), F.count("*").alias("windows"))
+
+
+# The same keys again and again, some late, some without a key or a time.
+REPEATED = [
+    ["1,a,1,0.0", "2,a,1,-0.0", "1,a,2,NaN", "3,,3,", "3,,4,"],
+    ["4,a,1,0.0", "11,b,1,-0.0", ",b,1,NaN", ",d,1,"],
+    ["30,a,1,Infinity", "12,c,2,"],  # from here on what is before 20 is late
+    ["21,a,1,0.0", "1,e,1,1.0", "25,b,5,1.0", ",d,1,"],
+    ["31,a,7,0.0", "45,b,8,1.0", "30,f,9,2.0"],
+    ["36,a,1,1.0", "100,a,1,1.0", "99,f,1,"],
+    ["101,a,2,3.0", "95,a,1,", "89,g,1,"],
+]
+NO_DATA_BATCHES_OFF = {"spark.sql.streaming.noDataMicroBatches.enabled": "false"}
+SCENARIOS |= {
+    "dedup_event_time_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]), "append", REPEATED),
+    "dedup_key_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k"]), "append", REPEATED),
+    "dedup_key_pruned_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k"]).select("k", "v"), "append", REPEATED),
+    "dedup_all_append": Scenario(lambda raw: watermarked(raw).select("k", "v", "ts").dropDuplicates(), "append", REPEATED),
+    "dedup_no_watermark_append": Scenario(lambda raw: raw.dropDuplicates(["k", "v"]), "append", REPEATED),
+    "dedup_update": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]), "update", REPEATED),
+    "dedup_double_append": Scenario(lambda raw: raw.dropDuplicates(["d"]).select("d", "s"), "append", REPEATED),
+    "dedup_double_pair_append": Scenario(lambda raw: raw.dropDuplicates(["d", "k"]).select("d", "s"), "append", REPEATED),
+    "dedup_window_append": Scenario(
+        lambda raw: watermarked(raw).select(F.window("ts", "10 seconds", "5 seconds").alias("w"), "k").dropDuplicates(["w", "k"]),
+        "append", REPEATED,
+    ),
+    "dedup_no_data_batches_off_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]), "append", REPEATED, conf=NO_DATA_BATCHES_OFF
+    ),
+    "dedup_count_complete": Scenario(lambda raw: raw.dropDuplicates(["k", "v"]).groupBy("k").count(), "complete", REPEATED),
+    "dedup_within_append": Scenario(lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k"]), "append", REPEATED),
+    "dedup_within_update": Scenario(lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k", "v"]), "update", REPEATED),
+    "dedup_within_all_append": Scenario(
+        lambda raw: watermarked(raw).select("ts", "k", "v").dropDuplicatesWithinWatermark(), "append", REPEATED
+    ),
+    "dedup_within_pruned_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k"]).select("k", "v"), "append", REPEATED
+    ),
+    "distinct_sql_append": Scenario(sql("SELECT DISTINCT window(ts, '10 seconds') w, k FROM rows"), "append", REPEATED),
+    "distinct_sql_update": Scenario(sql("SELECT DISTINCT k, v FROM rows"), "update", REPEATED),
+    "distinct_sql_complete": Scenario(sql("SELECT DISTINCT k, v FROM rows"), "complete", REPEATED),
+    "restart_dedup_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]), "append", REPEATED, sink="json", restarts=(1, 3, 5)
+    ),
+    "restart_dedup_within_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k"]), "append", REPEATED, sink="json", restarts=(1, 2, 4, 6)
+    ),
+    "key_below_watermark_update": Scenario(lambda raw: watermarked(raw).groupBy("k").count(), "update"),
+    "limit_append": Scenario(lambda raw: raw.select("k", "v").limit(6), "append"),
+    "limit_below_watermark_append": Scenario(lambda raw: watermarked(raw).limit(6), "append"),
+    "limit_windows_append": Scenario(lambda raw: windowed("10 seconds")(raw).limit(5), "append"),
+    "limit_twice_append": Scenario(lambda raw: raw.select("k", "v").limit(6).filter("v > 2").limit(3), "append"),
+    "limit_dedup_append": Scenario(lambda raw: raw.select("k", "v").limit(9).dropDuplicates(["k"]), "append", REPEATED),
+    "limit_complete": Scenario(lambda raw: raw.groupBy("k").count().orderBy("k").limit(2), "complete"),
+    "limit_below_aggregate_complete": Scenario(lambda raw: raw.limit(6).groupBy("k").count(), "complete"),
+    "restart_limit_append": Scenario(lambda raw: raw.select("k", "v").limit(8), "append", sink="json", restarts=(1, 2, 4)),
+    "chain_window_window_append": Scenario(chained("20 seconds"), "append"),
+    "chain_window_time_append": Scenario(chained("20 seconds", "10 seconds", of="window_time"), "append"),
+    "chain_three_append": Scenario(thrice, "append", steps=[*STEPS, ["300,a,1,1"], ["310,a,1,1"]]),
+    "chain_dedup_window_append": Scenario(deduplicated_windows, "append", REPEATED),
+    "chain_dedup_within_window_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k", "v"]).groupBy(F.window("ts", "10 seconds")).agg(F.sum("v").alias("v")),
+        "append", REPEATED,
+    ),
+    "chain_window_dedup_append": Scenario(
+        lambda raw: windowed("10 seconds", "5 seconds")(raw).dropDuplicates(["window", "n"]).select("window", "n"), "append"
+    ),
+    "chain_no_data_batches_off_append": Scenario(chained("20 seconds"), "append", conf=NO_DATA_BATCHES_OFF),
+    "restart_chain_append": Scenario(chained("20 seconds"), "append", sink="json", restarts=(1, 3, 4, 6)),
+    "chain_unchecked_update": Scenario(
+        chained("20 seconds"), "update", conf={"spark.sql.streaming.statefulOperator.checkCorrectness.enabled": "false"}
+    ),
+    "chain_available_now_append": Scenario(
+        chained("20 seconds"), "append", sink="json", trigger={"availableNow": True}, together=True,
+        options={"maxFilesPerTrigger": "1"},
+    ),
+}  # fmt: skip
+
+
 def run(spark, name: str, folder: pathlib.Path) -> list[dict]:
     """Runs a scenario below `folder` and returns what was observed, step by step, as JSON values."""
     scenario = SCENARIOS[name]
@@ -331,7 +439,7 @@ def _batch(progress: dict, checkpoint: pathlib.Path) -> dict:
             {"startOffset": _text(s["startOffset"]), "endOffset": _text(s["endOffset"]), "numInputRows": s["numInputRows"]}
             for s in progress["sources"]
         ],
-        "state": [{key: s[key] for key in ("operatorName", *counts)} for s in progress["stateOperators"]],
+        "state": [{key: s[key] for key in ("operatorName", *counts)} | _duplicates(s) for s in progress["stateOperators"]],
         "numOutputRows": progress["sink"].get("numOutputRows"),
         "batchWatermarkMs": json.loads(offsets[1])["batchWatermarkMs"],
         "offsets": offsets[2:],
@@ -342,6 +450,13 @@ def _batch(progress: dict, checkpoint: pathlib.Path) -> dict:
 def _text(offset):
     """An offset as text: Spark's Connect sends text, a session in the JVM the object itself."""
     return offset if offset is None or isinstance(offset, str) else json.dumps(offset, separators=(",", ":"))
+
+
+def _duplicates(operator: dict) -> dict:
+    """The figure that only deduplication has."""
+    name = "numDroppedDuplicateRows"
+    figures = operator.get("customMetrics") or {}
+    return {name: figures[name]} if name in figures else {}
 
 
 def plain(value):

@@ -7,16 +7,12 @@ import sys
 import time
 
 import pytest
-from pyspark.errors import UnsupportedOperationException
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
 import scenarios  # noqa: E402
 
 RECORDINGS = GOLDEN / "streaming"
-
-# Recorded for the day they are supported; until then they must be refused by name.
-REFUSED = {"distinct_append": "dropDuplicates", "distinct_no_watermark_append": "dropDuplicates"}
 
 # Spark counts input rows after filters (`v IS NOT NULL`) that it pushed into its CSV reader; ours counts what was read.
 COUNTED_BEFORE_FILTERS = {"no_watermark_update", "no_watermark_complete", "stateless_append", "session_no_watermark_complete"}
@@ -42,11 +38,7 @@ def same(ours, theirs) -> bool:
 
 
 @pytest.mark.parametrize("name", scenarios.SCENARIOS)
-def test_scenario(spark, tmp_path, name, on_spark):
-    if name in REFUSED and not on_spark:
-        with pytest.raises(UnsupportedOperationException, match=REFUSED[name]):
-            scenarios.run(spark, name, tmp_path)
-        return
+def test_scenario(spark, tmp_path, name):
     recording = json.loads((RECORDINGS / f"{name}.json").read_text())["steps"]
     observed = json.loads(json.dumps(scenarios.run(spark, name, tmp_path)))
     for number, (ours, theirs) in enumerate(zip(observed, recording, strict=True)):

@@ -60,6 +60,34 @@ def counting(session, folder):
     )
 
 
+def first_rows(session, folder):
+    return source(session, folder).withColumn("ts", F.timestamp_seconds("s")).withWatermark("ts", "10 seconds").dropDuplicates(["k", "ts"])
+
+
+def deduplicating(session, folder):
+    return (
+        first_rows(session, folder)
+        .select("n", "k", "s")
+        .writeStream.format("csv")
+        .option("checkpointLocation", folder("cp"))
+        .option("path", folder("out"))
+        .trigger(availableNow=True)
+        .start()
+    )
+
+
+def counting_first_rows(session, folder):
+    counts = first_rows(session, folder).groupBy(F.window("ts", "20 seconds"), "k").agg(F.count("*").alias("c"), F.sum("n").alias("t"))
+    return (
+        counts.selectExpr("unix_timestamp(window.start) w", "k", "c", "t")
+        .writeStream.format("json")
+        .option("checkpointLocation", folder("cp"))
+        .option("path", folder("out"))
+        .trigger(availableNow=True)
+        .start()
+    )
+
+
 def batches(folder):
     """How many batches have been planned."""
     offsets = pathlib.Path(folder("cp", "offsets"))
@@ -110,13 +138,48 @@ def test_every_window_once(own_server, folder, seed):
             group = expected[start, key]
             group[0] += 1
             group[1] += int(number)
-    watermark = json.loads(pathlib.Path(folder("cp", "commits", str(max(log(folder("cp", "commits")))))).read_text().splitlines()[1])
-    closed = watermark["nextBatchWatermarkMs"] // 1000
+    closed = last_watermark(folder)
     # No row is late here: the rows of a file reach back seven seconds, the watermark ten.
     assert sorted(lines(folder("out"))) == sorted(
         json.dumps({"w": w, "k": k, "c": c, "t": t}, separators=(",", ":"))
         for (w, k), (c, t) in expected.items()
         if 0 < w + 20 <= closed
+    )
+
+
+def last_watermark(folder):
+    """In seconds."""
+    last = pathlib.Path(folder("cp", "commits", str(max(log(folder("cp", "commits"))))))
+    return json.loads(last.read_text().splitlines()[1])["nextBatchWatermarkMs"] // 1000
+
+
+def firsts(rows):
+    """Of the lines of `feed`, the first of each key and second; what is not after the epoch is late from the start."""
+    first = {}
+    for number, key, second in (line.split(",") for line in rows):
+        first.setdefault((key, int(second)), int(number))
+    return {key: number for key, number in first.items() if key[1] > 0}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_first_row_once(own_server, folder, seed):
+    first = firsts(feed(folder("in")))
+    assert killed_again_and_again(own_server, folder, deduplicating, seed) > 0
+    assert lines(folder("out")) == sorted(f"{number},{key},{second}" for (key, second), number in first.items())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_window_of_first_rows_once(own_server, folder, seed):
+    first = firsts(feed(folder("in")))
+    assert killed_again_and_again(own_server, folder, counting_first_rows, seed) > 0
+    expected = collections.defaultdict(lambda: [0, 0])
+    for (key, second), number in first.items():
+        group = expected[second // 20 * 20, key]
+        group[0] += 1
+        group[1] += number
+    closed = last_watermark(folder)
+    assert sorted(lines(folder("out"))) == sorted(
+        json.dumps({"w": w, "k": k, "c": c, "t": t}, separators=(",", ":")) for (w, k), (c, t) in expected.items() if w + 20 <= closed
     )
 
 
@@ -211,12 +274,19 @@ def test_an_incompatible_change_is_refused(own_server, folder):
 
 def test_old_log_entries_are_purged(own_server, folder):
     session = connect(own_server().url)
-    for i in range(112):
+    session.conf.set("spark.sql.streaming.minBatchesToRetain", "4")
+    for of in ("fileSource", "fileSink"):
+        session.conf.set(f"spark.sql.streaming.{of}.log.compactInterval", "3")
+        session.conf.set(f"spark.sql.streaming.{of}.log.cleanupDelay", "0")
+    for i in range(16):
         put(folder("in"), f"{i:03d}.csv", f"{i},k,1")
     assert copying(session, folder).awaitTermination(120)
     for name in ("offsets", "commits"):
         numbers = list(log(folder("cp", name)))
-        assert numbers[-1] >= 111 and 100 <= len(numbers) <= 103  # spark.sql.streaming.minBatchesToRetain
+        assert numbers[-1] >= 15 and 4 <= len(numbers) <= 7
+    for of in (folder("cp", "sources", "0"), folder("out", "_spark_metadata")):
+        names = {entry.name for entry in pathlib.Path(of).iterdir() if not entry.name.startswith(".")}
+        assert "14.compact" in names and "2.compact" not in names and len(names) < 12, names
 
 
 def test_a_full_disk_or_a_lost_folder_fails_that_query_alone(own_server, folder):

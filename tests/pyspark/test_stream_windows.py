@@ -1,7 +1,6 @@
 """Event time: windows, watermarks, late rows, output modes."""
 
 import pytest
-from pyspark.errors import UnsupportedOperationException
 from pyspark.sql import functions as F
 from streaming import put, tuples
 
@@ -192,12 +191,8 @@ def test_having_and_projections_above_an_aggregate(spark, folder, source):
     assert tuples(spark.table("t").selectExpr("unix_timestamp(start)", "m")) == [(0, 6), (10, 6)]
 
 
-def test_drop_duplicates(spark, folder, source, on_spark):
+def test_drop_duplicates(spark, folder, source):
     frame = clicks(spark, folder).dropDuplicates(["k"]).select("k")
-    if not on_spark:  # not there yet: refused by name
-        with pytest.raises(UnsupportedOperationException, match="dropDuplicates"):
-            start(frame, "t", "append")
-        return
     query = start(frame, "t", "append")
     query.processAllAvailable()
     step(query, folder, "1.csv", "11,a,1", "11,c,1")

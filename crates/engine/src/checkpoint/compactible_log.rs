@@ -17,23 +17,18 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    LogRetention,
     metadata_log::{batch_number, damaged, versioned_lines},
     storage::{StorageRef, read_failed, write_failed},
 };
 use crate::{Result, SparkError, query::BatchId, time::Millis};
-
-/// `spark.sql.streaming.fileSource.log.compactInterval` and its twin of the file sink.
-pub const DEFAULT_COMPACT_INTERVAL: i64 = 10;
-
-/// Milliseconds a file lives on after a compaction covered it (`cleanupDelay`).
-pub const CLEANUP_DELAY_MS: i64 = 10 * 60 * 1000;
 
 /// A log of entries `E`, one JSON line each.
 #[derive(Debug)]
 pub struct CompactibleLog<E> {
     storage: StorageRef,
     dir: PathBuf,
-    default_interval: i64,
+    retention: LogRetention,
     interval: Mutex<Option<i64>>,
     entry: PhantomData<fn() -> E>,
 }
@@ -54,11 +49,10 @@ impl Listing {
 }
 
 impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
-    /// The log in `dir`, which need not exist yet, compacting every `default_interval`
-    /// numbers unless the files there show another interval.
-    pub fn new(storage: StorageRef, dir: PathBuf, default_interval: i64) -> Self {
-        let default_interval = default_interval.max(1);
-        Self { storage, dir, default_interval, interval: Mutex::new(None), entry: PhantomData }
+    /// The log in `dir`, which need not exist yet; it compacts as `retention` says unless
+    /// the files there show another interval.
+    pub fn new(storage: StorageRef, dir: PathBuf, retention: LogRetention) -> Self {
+        Self { storage, dir, retention, interval: Mutex::new(None), entry: PhantomData }
     }
 
     /// The directory.
@@ -135,12 +129,15 @@ impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
         }
     }
 
-    /// Removes files that a compaction covers, keeping at least `min_batches` numbers and
-    /// everything younger than [`CLEANUP_DELAY_MS`] at `now`.
+    /// Removes files that a compaction covers, as far as the retention allows at `now`.
     ///
     /// # Errors
     /// A file cannot be removed; harmless.
-    pub fn expire(&self, current: BatchId, min_batches: i64, now: Millis) -> Result<()> {
+    pub fn expire(&self, current: BatchId, now: Millis) -> Result<()> {
+        let LogRetention { min_batches, cleanup_delay_ms, deletion, .. } = self.retention;
+        if !deletion {
+            return Ok(());
+        }
         let interval = self.interval()?;
         if interval > current.0 + 1 - min_batches {
             return Ok(());
@@ -150,7 +147,7 @@ impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
         let oldest = min_batch - min_batch.rem_euclid(interval) - 1;
         for file in self.storage.list(&self.dir).map_err(|e| read_failed(&self.dir, e))? {
             let number = batch_number(file.name.strip_suffix(".compact").unwrap_or(&file.name));
-            if number.is_some_and(|n| n < oldest) && file.modified.0 <= now.0 - CLEANUP_DELAY_MS {
+            if number.is_some_and(|n| n < oldest) && file.modified.0 <= now.0 - cleanup_delay_ms {
                 let path = self.dir.join(&file.name);
                 self.storage.delete(&path).map_err(|e| write_failed(&path, e))?;
             }
@@ -171,7 +168,7 @@ impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
         match *interval {
             Some(known) => Ok(known),
             None => {
-                let derived = derive_interval(self.default_interval, &self.list()?.compact);
+                let derived = derive_interval(self.retention.compact_interval.max(1), &self.list()?.compact);
                 *interval = Some(derived);
                 Ok(derived)
             }

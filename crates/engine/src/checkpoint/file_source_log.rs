@@ -7,10 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    compactible_log::{CompactibleLog, DEFAULT_COMPACT_INTERVAL},
-    storage::StorageRef,
-};
+use super::{LogRetention, compactible_log::CompactibleLog, storage::StorageRef};
 use crate::{Result, SparkError, query::BatchId, time::Millis};
 
 /// One file taken by the source.
@@ -33,8 +30,8 @@ pub struct FileSourceLog {
 
 impl FileSourceLog {
     /// The log in `dir` (`sources/<i>`).
-    pub fn new(storage: StorageRef, dir: std::path::PathBuf) -> Self {
-        Self { log: CompactibleLog::new(storage, dir, DEFAULT_COMPACT_INTERVAL) }
+    pub fn new(storage: StorageRef, dir: std::path::PathBuf, retention: LogRetention) -> Self {
+        Self { log: CompactibleLog::new(storage, dir, retention) }
     }
 
     /// The last log offset, `None` before any file was taken.
@@ -83,7 +80,7 @@ impl FileSourceLog {
     /// A file cannot be removed; harmless.
     pub fn expire(&self, now: Millis) -> Result<()> {
         match self.log.latest()? {
-            Some(current) => self.log.expire(current, super::MIN_BATCHES_TO_RETAIN, now),
+            Some(current) => self.log.expire(current, now),
             None => Ok(()),
         }
     }

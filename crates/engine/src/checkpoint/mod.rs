@@ -21,6 +21,7 @@ mod lock;
 mod metadata;
 mod metadata_log;
 mod offset_log;
+mod retention;
 pub mod storage;
 
 use std::path::{Path, PathBuf};
@@ -28,20 +29,18 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 pub use commit_log::{CommitLog, CommitMetadata};
-pub use compactible_log::{CLEANUP_DELAY_MS, CompactibleLog, DEFAULT_COMPACT_INTERVAL};
+pub use compactible_log::CompactibleLog;
 pub use file_source_log::{FileEntry, FileSourceLog};
 pub use file_uri::{from_uri, to_uri};
 pub use lock::CheckpointLock;
 pub use offset_log::{FROZEN_CONF, FrozenConf, OffsetLog, OffsetSeq, OffsetSeqMetadata};
+pub use retention::{LogRetention, Retention};
 pub use storage::{FileInfo, LocalStorage, Storage, StorageRef};
 
 use crate::{Result, SparkError, query::BatchId};
 use metadata::StreamMetadata;
 use metadata_log::MetadataLog;
 use storage::read_failed;
-
-/// `spark.sql.streaming.minBatchesToRetain`.
-pub const MIN_BATCHES_TO_RETAIN: i64 = 100;
 
 /// An open checkpoint: its identity, its logs, and the lock that keeps others out.
 ///
@@ -53,6 +52,7 @@ pub struct Checkpoint {
     id: Uuid,
     is_new: bool,
     adopted: Option<BatchId>,
+    retention: Retention,
     _lock: CheckpointLock,
     /// `offsets/`.
     pub offsets: OffsetLog,
@@ -113,12 +113,32 @@ impl Checkpoint {
             }
         };
         let adopted = adopted(&storage, &root.join("_millstream/origin"), &offsets)?;
-        let checkpoint =
-            Self { storage, root, id, is_new: known.is_none(), adopted, _lock: lock, offsets, commits };
+        let checkpoint = Self {
+            storage,
+            root,
+            id,
+            is_new: known.is_none(),
+            adopted,
+            retention: Retention::default(),
+            _lock: lock,
+            offsets,
+            commits,
+        };
         for dir in [checkpoint.offsets.log().dir(), checkpoint.commits.log().dir()] {
             checkpoint.remove_litter(dir)?;
         }
         Ok(checkpoint)
+    }
+
+    /// The same checkpoint, keeping as much of the past as `retention` says.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention, ..self }
+    }
+
+    /// How much of the past stays.
+    pub fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// The query id, the same in every run.
@@ -195,7 +215,7 @@ impl Checkpoint {
     /// # Errors
     /// A file cannot be removed; harmless.
     pub fn purge(&self, batch: BatchId) -> Result<()> {
-        let oldest = BatchId(batch.0 - MIN_BATCHES_TO_RETAIN);
+        let oldest = BatchId(batch.0 - self.retention.min_batches);
         if oldest.0 <= 0 {
             return Ok(());
         }

@@ -53,7 +53,8 @@ fn spark_checkpoint_resumes() {
     assert_eq!(offsets.metadata.conf.len(), 17);
     assert_eq!(commit.next_batch_watermark_ms, 0);
 
-    let log = FileSourceLog::new(checkpoint.storage().clone(), checkpoint.source_dir(0));
+    let log =
+        FileSourceLog::new(checkpoint.storage().clone(), checkpoint.source_dir(0), LogRetention::default());
     let all = log.all().unwrap();
     assert_eq!(all.len(), 13);
     assert_eq!(all[12].path, "file:///data/work/in/events/f12.csv");
@@ -84,8 +85,8 @@ fn spark_files_are_rewritten_byte_for_byte() {
         fs::read(commits.log().path(BatchId(12))).unwrap()
     );
 
-    let theirs = FileSourceLog::new(storage.clone(), from.join("sources/0"));
-    let ours = FileSourceLog::new(storage, again.source_dir(0));
+    let theirs = FileSourceLog::new(storage.clone(), from.join("sources/0"), LogRetention::default());
+    let ours = FileSourceLog::new(storage, again.source_dir(0), LogRetention::default());
     for entry in theirs.all().unwrap() {
         ours.add(entry.batch_id, &[entry]).unwrap();
     }

@@ -375,6 +375,7 @@ conditions! {
     "_LEGACY_ERROR_TEMP_2048" "42000" IllegalArgument "Schema must be specified when creating a streaming source DataFrame. If some files already exist in the directory, then depending on the file format you may be able to create a static DataFrame on that directory with 'spark.read.load(directory)' and infer schema from it.";
     "_LEGACY_ERROR_TEMP_2049" "XXKD0" Unsupported "Data source <className> does not support streamed <operator>.";
     "_LEGACY_ERROR_TEMP_2242" "0A000" Unsupported "<provider> source does not support user-specified schema.";
+    "_LEGACY_ERROR_TEMP_3076" "XXKST" Analysis "Redefining watermark is disallowed. You can set the config '<config>' to 'false' to restore the previous behavior. Note that multiple stateful operators will be disallowed.";
     "_LEGACY_ERROR_TEMP_3101" "42000" Analysis "The input is not a correct window column: <windowTime>";
     "_LEGACY_ERROR_TEMP_3102" "XXKST" Analysis "<msg>";
     "_LEGACY_ERROR_TEMP_3231" "22006" IllegalArgument "Intervals greater than a month is not supported (<interval>).";

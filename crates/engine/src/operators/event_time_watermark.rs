@@ -62,6 +62,11 @@ impl EventTimeWatermarkExec {
         }))
     }
 
+    /// Whether the node belongs to a stream; in a batch it does nothing.
+    pub fn observes(&self) -> bool {
+        self.ordinal.is_some()
+    }
+
     /// Position of the event-time column.
     pub fn column(&self) -> usize {
         self.column
@@ -148,6 +153,7 @@ impl ExecutionPlan for EventTimeWatermarkExec {
             None => None,
         };
         let marked = Arc::clone(&schema);
+        let shared = observed.as_ref().map(|(batch, _)| Arc::clone(batch));
         let rows = rows.map(move |batch| {
             let batch = batch?;
             if let Some((context, ordinal)) = &observed {
@@ -165,7 +171,11 @@ impl ExecutionPlan for EventTimeWatermarkExec {
             )
             .map_err(Into::into)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+        let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+        Ok(match shared {
+            Some(batch) => batch.unread.share(rows),
+            None => rows,
+        })
     }
 }
 

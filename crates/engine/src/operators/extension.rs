@@ -1,4 +1,4 @@
-//! Plans the engine's logical nodes for stateful aggregates and windows.
+//! Plans the engine's logical nodes.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use datafusion::{
 
 use super::{
     CollectMetricsExec, NondeterministicExec, SessionWindowExec, StatefulExec, StatefulOperator,
-    TimeWindowExec, UpdatingSessionsExec, stateful_aggregate::AggregateNode, stream_join::JoinNode,
+    TimeWindowExec, UpdatingSessionsExec, deduplicate::DeduplicateNode, global_limit::GlobalLimitNode,
+    stateful_aggregate::AggregateNode, stream_join::JoinNode,
 };
 use crate::plan::{
-    CollectMetrics, Nondeterministic, SessionWindow, StatefulAggregate, StreamJoin, TimeWindow,
-    UpdatingSessions,
+    CollectMetrics, Deduplicate, GlobalLimit, Nondeterministic, SessionWindow, StatefulAggregate, StreamJoin,
+    TimeWindow, UpdatingSessions,
 };
 
 /// The physical node for `node`, `None` when it is not one of ours.
@@ -65,6 +66,14 @@ pub fn plan_extension(
         };
         let inputs = [Arc::clone(left), Arc::clone(right)];
         return JoinNode::plan(join, inputs, session).map(Some);
+    }
+    if let Some(deduplicate) = node.as_any().downcast_ref::<Deduplicate>() {
+        let (schema, input) = input()?;
+        return DeduplicateNode::plan(deduplicate, schema, input, session).map(Some);
+    }
+    if let Some(limit) = node.as_any().downcast_ref::<GlobalLimit>() {
+        let (_, input) = input()?;
+        return GlobalLimitNode::plan(limit, input, session).map(Some);
     }
     Ok(None)
 }

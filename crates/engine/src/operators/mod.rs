@@ -2,8 +2,10 @@
 
 pub mod aggregate;
 mod collect_metrics;
+mod deduplicate;
 mod event_time_watermark;
 mod extension;
+mod global_limit;
 mod nondeterministic;
 mod ordered_coalesce;
 pub mod session_window;

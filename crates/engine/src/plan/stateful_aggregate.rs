@@ -127,10 +127,10 @@ impl StatefulAggregate {
         let event_times: Vec<usize> =
             (0..groups).filter(|i| watermark_delay(schema.field(*i)).is_some()).collect();
         if event_times.len() > 1 {
-            // Spark stops at the first batch: "More than one event time columns are available."
-            return Err(
-                SparkError::unsupported("grouping a stream by more than one event-time column").into()
-            );
+            // Spark finds out at the first batch.
+            let names: Vec<_> = event_times.iter().map(|i| schema.field(*i).name().as_str()).collect();
+            let names = format!("({})", names.join(","));
+            return Err(SparkError::new("MULTIPLE_EVENT_TIME_COLUMNS").with("eventTimeCols", names).into());
         }
         let taken = window.as_ref().map(|w| w.position).or(session.as_ref().map(|s| s.position));
         let event_time = event_times.first().copied().map(|i| match taken {
@@ -177,6 +177,12 @@ impl StatefulAggregate {
     /// Number of the stateful operator in its query: `state/<operator_id>`.
     pub fn operator_id(&self) -> usize {
         self.operator_id
+    }
+
+    /// The same node as stateful operator number `operator_id`.
+    #[must_use]
+    pub fn with_operator_id(&self, operator_id: usize) -> Self {
+        Self { operator_id, ..self.clone() }
     }
 
     /// What is emitted.

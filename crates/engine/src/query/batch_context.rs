@@ -11,7 +11,7 @@ use std::{
 use datafusion::execution::TaskContext;
 use parking_lot::Mutex;
 
-use super::BatchId;
+use super::{BatchId, Unread};
 use crate::{Result, SparkError, sink::OutputMode, source::Split, time::Millis};
 
 /// The batch being executed, handed to every operator through the task context.
@@ -32,6 +32,8 @@ pub struct BatchContext {
     pub inputs: Vec<BatchInput>,
     /// By watermark ordinal (order in the plan, left to right).
     pub event_times: Vec<EventTimeStats>,
+    /// What has to be read to its end.
+    pub unread: Unread,
 }
 
 /// The watermarks of a batch, by operator.

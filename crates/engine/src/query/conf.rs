@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::checkpoint::{LogRetention, Retention};
+
 /// `spark.*` settings by full name, as they stood when the query was started; a restart
 /// overrides those that the checkpoint froze.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +56,11 @@ impl QueryConf {
         self.flag("spark.sql.streaming.sessionWindow.merge.sessions.in.local.partition", false)
     }
 
+    /// Whether several stateful operators are refused in a mode where rows can get lost.
+    pub(crate) fn correctness_check(&self) -> bool {
+        self.flag("spark.sql.streaming.statefulOperator.checkCorrectness.enabled", true)
+    }
+
     /// Spark's number of shuffle partitions, frozen in the checkpoint.
     pub(crate) fn shuffle_partitions(&self) -> usize {
         usize::try_from(self.number("spark.sql.shuffle.partitions", 200)).unwrap_or(200)
@@ -79,8 +86,64 @@ impl QueryConf {
         self.get("spark.sql.streaming.multipleWatermarkPolicy").unwrap_or("min")
     }
 
+    /// How much of the past stays in logs and state.
+    pub(crate) fn retention(&self) -> Retention {
+        let min_batches = self.number("spark.sql.streaming.minBatchesToRetain", 100);
+        let log = |of: &str| {
+            let key = |name: &str| format!("spark.sql.streaming.{of}.log.{name}");
+            let standard = LogRetention::default();
+            let delay = self.get(&key("cleanupDelay")).and_then(milliseconds);
+            LogRetention {
+                min_batches,
+                compact_interval: self.number(&key("compactInterval"), standard.compact_interval),
+                cleanup_delay_ms: delay.unwrap_or(standard.cleanup_delay_ms),
+                deletion: self.flag(&key("deletion"), standard.deletion),
+            }
+        };
+        Retention { min_batches, source_log: log("fileSource"), sink_log: log("fileSink") }
+    }
+
     /// Whether a temporary checkpoint goes even when the query failed.
     pub(crate) fn force_delete_temporary_checkpoint(&self) -> bool {
         self.flag("spark.sql.streaming.forceDeleteTempCheckpointLocation", false)
+    }
+}
+
+/// A duration as Spark's settings write it: `10m`, `600000ms`, a bare number of milliseconds.
+fn milliseconds(text: &str) -> Option<i64> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: i64 = number.parse().ok()?;
+    let factor = match unit {
+        "us" => return Some(number / 1000),
+        "" | "ms" => 1,
+        "s" => 1000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_is_that_of_the_settings() {
+        assert_eq!(QueryConf::default().retention(), Retention::default());
+        let set = [
+            ("spark.sql.streaming.minBatchesToRetain", "3"),
+            ("spark.sql.streaming.fileSource.log.cleanupDelay", "2m"),
+            ("spark.sql.streaming.fileSink.log.compactInterval", "4"),
+            ("spark.sql.streaming.fileSink.log.deletion", "false"),
+        ];
+        let conf = QueryConf::new(set.map(|(k, v)| (k.to_string(), v.to_string())));
+        let Retention { min_batches, source_log, sink_log } = conf.retention();
+        assert_eq!((min_batches, source_log.min_batches, source_log.cleanup_delay_ms), (3, 3, 120_000));
+        assert_eq!((source_log.compact_interval, source_log.deletion), (10, true));
+        assert_eq!((sink_log.compact_interval, sink_log.deletion), (4, false));
     }
 }

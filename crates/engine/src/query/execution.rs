@@ -96,7 +96,9 @@ impl Execution {
         for (ordinal, spec) in template.scans.iter().enumerate() {
             let (spec, dir, zone) = (spec.clone(), checkpoint.source_dir(ordinal), session_zone.clone());
             let (storage, clock) = (environment.storage.clone(), Arc::clone(&environment.clock));
-            sources.push(blocking(move || source::create(&spec, &dir, storage, clock, &zone)).await?);
+            let retention = checkpoint.retention().source_log;
+            let create = move || source::create(&spec, &dir, storage, clock, &zone, retention);
+            sources.push(blocking(create).await?);
         }
         let recovered = {
             let checkpoint = Arc::clone(&checkpoint);

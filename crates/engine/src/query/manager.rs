@@ -106,7 +106,8 @@ impl StreamingQueryManager {
         }
         let storage = environment.storage.clone();
         let location = path.clone();
-        let checkpoint = Arc::new(blocking(move || Checkpoint::open(storage, location)).await?);
+        let checkpoint = blocking(move || Checkpoint::open(storage, location)).await?;
+        let checkpoint = Arc::new(checkpoint.with_retention(spec.conf.retention()));
 
         let run_id = Uuid::new_v4();
         let context = SinkContext { checkpoint: Arc::clone(&checkpoint), query_id: checkpoint.id(), run_id };

@@ -12,7 +12,7 @@
 //! with the same offsets, watermarks and timestamp; staging and publishing twice has the
 //! effect of once.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use datafusion::{
     error::DataFusionError,
@@ -24,13 +24,14 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use tracing::warn;
 
 use super::{
-    BatchContext, BatchId, BatchInput, EventTimeStats, OperatorWatermarks, Watermarks,
+    BatchContext, BatchId, BatchInput, EventTimeStats, OperatorWatermarks, Unread, Watermarks,
     execution::{Execution, Step},
     streaming_query::Run,
 };
 use crate::{
     Result, SparkError,
-    checkpoint::{CommitMetadata, MIN_BATCHES_TO_RETAIN, OffsetSeq, OffsetSeqMetadata, storage::blocking},
+    checkpoint::{CommitMetadata, OffsetSeq, OffsetSeqMetadata, storage::blocking},
+    operators::StatefulOperator,
     query::Trigger,
     source::{Offset, ReadLimit},
     time::Millis,
@@ -121,7 +122,13 @@ impl Execution {
             let Some(previous) = self.last_executed.filter(|_| self.conf.no_data_batches()) else {
                 return false;
             };
-            self.template.stateful.iter().any(|operator| operator.wants_batch(previous, self.batch.watermark))
+            let previous = self.template.watermarks.inputs(previous);
+            let next = self.template.watermarks.inputs(self.batch.watermark);
+            let at = |inputs: &BTreeMap<usize, Millis>, operator: &Arc<dyn StatefulOperator>| {
+                inputs.get(&operator.operator_id()).copied().unwrap_or_default()
+            };
+            let mut operators = self.template.stateful.iter();
+            operators.any(|operator| operator.wants_batch(at(&previous, operator), at(&next, operator)))
         };
         Ok(self.batch.has_new_data() || wanted_by_state())
     }
@@ -175,6 +182,18 @@ impl Execution {
         Some(tokio::task::spawn_blocking(move || checkpoint.offsets.add(id, &offsets)))
     }
 
+    /// The watermarks of the batch, operator by operator.
+    fn watermarks(&self) -> Watermarks {
+        let query = OperatorWatermarks { late: self.batch.late_watermark, eviction: self.batch.watermark };
+        let late = self.template.watermarks.inputs(query.late);
+        let eviction = self.template.watermarks.inputs(query.eviction);
+        let operators = eviction.into_iter().map(|(operator, eviction)| {
+            let late = late.get(&operator).copied().unwrap_or_default();
+            (operator, OperatorWatermarks { late, eviction })
+        });
+        Watermarks { query, operators: operators.collect() }
+    }
+
     /// Executes the plan over the batch and lets the sink stage its rows.
     async fn stage(&mut self) -> Step<(Box<dyn crate::sink::StagedBatch>, Arc<BatchContext>)> {
         let began = self.run.clock.monotonic();
@@ -195,10 +214,7 @@ impl Execution {
             batch_id: self.batch.id,
             timestamp: self.batch.timestamp,
             output_mode: self.output_mode,
-            watermarks: Watermarks {
-                query: OperatorWatermarks { late: self.batch.late_watermark, eviction: self.batch.watermark },
-                ..Watermarks::default()
-            },
+            watermarks: self.watermarks(),
             inputs,
             event_times: self
                 .template
@@ -206,8 +222,20 @@ impl Execution {
                 .iter()
                 .map(|_| EventTimeStats::default())
                 .collect(),
+            unread: Unread::default(),
         });
-        let (plan, task) = self.template.instantiate(Arc::clone(&context), &self.environment)?;
+        let staged = self.execute(&context, began).await;
+        context.unread.clear();
+        Ok((staged?, context))
+    }
+
+    /// Executes the plan over `context`, to the end, and lets the sink stage its rows.
+    async fn execute(
+        &mut self,
+        context: &Arc<BatchContext>,
+        began: Duration,
+    ) -> Step<Box<dyn crate::sink::StagedBatch>> {
+        let (plan, task) = self.template.instantiate(Arc::clone(context), &self.environment)?;
         self.reporter.took("queryPlanning", self.run.clock.monotonic().saturating_sub(began));
 
         let began = self.run.clock.monotonic();
@@ -227,8 +255,9 @@ impl Execution {
         for rest in rests {
             rest.drain().await?;
         }
+        context.unread.drain().await.map_err(SparkError::from)?;
         self.reporter.took("addBatch", self.run.clock.monotonic().saturating_sub(began));
-        Ok((staged, context))
+        Ok(staged)
     }
 
     /// What may go once a batch is committed; failures only leave files behind.
@@ -242,7 +271,7 @@ impl Execution {
         }
         let (checkpoint, id) = (Arc::clone(&self.checkpoint), self.batch.id);
         let purged = blocking(move || checkpoint.purge(id)).await;
-        let oldest = BatchId((id.0 - MIN_BATCHES_TO_RETAIN).max(0));
+        let oldest = BatchId((id.0 - self.checkpoint.retention().min_batches).max(0));
         let mut outcomes = vec![purged];
         if oldest.0 > 0 {
             for operator in &self.template.stateful {

@@ -18,6 +18,7 @@ mod spec;
 mod status;
 mod streaming_query;
 mod trigger;
+mod unread;
 
 pub use batch_context::{
     BatchContext, BatchInput, EventTimeRange, EventTimeStats, OperatorWatermarks, Watermarks,
@@ -33,3 +34,4 @@ pub use spec::{QuerySpec, SinkContext, SinkFactory};
 pub use status::StreamingQueryStatus;
 pub use streaming_query::StreamingQuery;
 pub use trigger::Trigger;
+pub use unread::Unread;

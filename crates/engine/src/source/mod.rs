@@ -13,7 +13,7 @@ use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStre
 
 use crate::{
     Result, SparkError,
-    checkpoint::StorageRef,
+    checkpoint::{LogRetention, StorageRef},
     format::Options,
     time::{Clock, Zone},
 };
@@ -49,6 +49,7 @@ pub fn create(
     storage: StorageRef,
     clock: Arc<dyn Clock>,
     zone: &str,
+    retention: LogRetention,
 ) -> Result<Arc<dyn Source>> {
     match spec.format.as_str() {
         "rate" => Ok(Arc::new(RateSource::new(spec, log, storage, clock)?)),
@@ -59,7 +60,7 @@ pub fn create(
         "socket" => Ok(Arc::new(SocketSource::new(spec, clock)?)),
         "csv" | "json" | "parquet" | "text" => {
             let zone = Zone::parse(zone).unwrap_or(Zone::UTC);
-            Ok(Arc::new(file::FileSource::new(spec, log, storage, clock, zone)?))
+            Ok(Arc::new(file::FileSource::new(spec, log, storage, clock, zone, retention)?))
         }
         other => Err(SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", other)),
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod deduplicate;
 mod query;
 mod stateful_aggregate;
 mod stream_join;

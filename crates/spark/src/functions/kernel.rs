@@ -318,6 +318,17 @@ pub(crate) fn kernel_call(
     call_with(name, kernel, args, Field::new("", data_type, nullable), evaluation, Volatility::Immutable)
 }
 
+/// A call of `kernel` that gives columns like `field`, metadata included.
+pub(crate) fn marked_call(
+    name: &str,
+    kernel: Kernel,
+    args: Vec<Expr>,
+    field: &Field,
+    evaluation: Evaluation,
+) -> Expr {
+    call_with(name, kernel, args, field.clone().with_name(""), evaluation, Volatility::Immutable)
+}
+
 /// A call that may give another result for each row or run (`rand`, row numbers).
 pub(crate) fn volatile_call(
     name: &str,

@@ -35,7 +35,7 @@ mod time_window;
 use datafusion::arrow::datatypes::DataType;
 use millstream_engine::{Result, SparkError, format::value_text::ZoneOffsets, time::Zone};
 
-pub(crate) use kernel::{Args, Evaluation, Kernel, Mode, exprs, kernel_call, volatile_call};
+pub(crate) use kernel::{Args, Evaluation, Kernel, Mode, exprs, kernel_call, marked_call, volatile_call};
 
 use crate::{
     SessionConf,

@@ -12,7 +12,7 @@ use datafusion::{
 };
 use millstream_engine::{Result, SparkError, time::WindowSpec};
 
-use super::{Args, Call, Evaluation, Function, Mode, custom, kernel_call};
+use super::{Args, Call, Evaluation, Function, Mode, custom, kernel_call, marked_call};
 use crate::{
     expression::{
         Input, TypedExpr,
@@ -206,16 +206,10 @@ fn last_instant(window: TypedExpr) -> Result<TypedExpr> {
     let data_type = end.data_type().clone();
     let evaluation = Evaluation { mode: Mode::Ansi, zone: millstream_engine::time::Zone::UTC };
     let nullable = window.nullable() || end.is_nullable();
-    let expr = kernel_call(
-        "window_time",
-        window_time_kernel,
-        vec![window.expr.clone()],
-        data_type.clone(),
-        nullable,
-        evaluation,
-    );
     // The mark of event time carries over.
     let field = window.field.as_ref().clone().with_data_type(data_type).with_nullable(nullable);
+    let args = vec![window.expr.clone()];
+    let expr = marked_call("window_time", window_time_kernel, args, &field, evaluation);
     Ok(TypedExpr::with_field(expr, Arc::new(field), format!("{}.end", window.sql)))
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use datafusion::{
     functions_aggregate::first_last::first_value,
-    logical_expr::{Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, Projection},
+    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection},
 };
 use millstream_engine::{
-    Result, SparkError,
-    plan::{UpdatingSessions, is_session_window},
+    Result,
+    plan::{Deduplicate, UpdatingSessions, is_session_window},
 };
 use spark_connect_proto as proto;
 
@@ -20,9 +20,6 @@ use super::{
 impl Translator<'_> {
     pub(super) fn deduplicate(&self, deduplicate: &proto::Deduplicate) -> Result<Frame> {
         let input = self.input(deduplicate.input.as_deref())?.trimmed()?;
-        if deduplicate.within_watermark() {
-            return Err(SparkError::unsupported("dropDuplicatesWithinWatermark"));
-        }
         let keys: Vec<Attribute> = if deduplicate.all_columns_as_keys() {
             input.columns.to_vec()
         } else {
@@ -34,18 +31,12 @@ impl Translator<'_> {
         };
         let all = keys.len() == input.columns.len();
         let input = sessions_merged(input, &keys);
-        let plan = if all {
+        let plan = if input.is_streaming || deduplicate.within_watermark() {
+            // In a batch, too, within a watermark: it is refused when it runs, as in Spark.
+            let keys = keys.iter().map(Attribute::column).collect();
+            Deduplicate::plan(Arc::clone(&input.plan), keys, deduplicate.within_watermark())
+        } else if all {
             LogicalPlan::Distinct(Distinct::All(Arc::clone(&input.plan)))
-        } else if input.is_streaming {
-            // A node of its own kind: the streaming planner decides about it.
-            let on = keys.iter().map(Attribute::expr).collect();
-            let select = input.columns.iter().map(Attribute::expr).collect();
-            LogicalPlan::Distinct(Distinct::On(DistinctOn::try_new(
-                on,
-                select,
-                None,
-                Arc::clone(&input.plan),
-            )?))
         } else {
             first_of_each(&input, &keys)?
         };

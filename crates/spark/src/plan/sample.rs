@@ -46,7 +46,8 @@ impl Translator<'_> {
         }
         let seed = sample.seed.unwrap_or_else(|| self.fresh_seed());
         if input.is_streaming {
-            return Err(SparkError::unsupported("sample of a stream"));
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_3102")
+                .with("msg", "Sampling is not supported on streaming DataFrames/Datasets"));
         }
         let number = self.new_id();
         let mut window =

@@ -27,6 +27,10 @@ use crate::{
 impl Translator<'_> {
     pub(super) fn set_op(&self, op: &proto::SetOperation) -> Result<Frame> {
         let left = self.input(op.left_input.as_deref())?.trimmed()?;
+        if op.right_input.is_none() && op.set_op_type() == SetOpType::Union && !op.is_all() {
+            // `SELECT DISTINCT` of SQL text.
+            return Ok(Frame { partitioning: None, ..left.with_plan(distinct(&left)) });
+        }
         let right = self.input(op.right_input.as_deref())?.trimmed()?;
         let operator = match op.set_op_type() {
             SetOpType::Union => "UNION",
@@ -55,9 +59,7 @@ impl Translator<'_> {
                 if op.is_all.unwrap_or(true) {
                     return Ok(frame);
                 }
-                Ok(frame.with_plan(LogicalPlan::Distinct(datafusion::logical_expr::Distinct::All(
-                    Arc::clone(&frame.plan),
-                ))))
+                Ok(frame.with_plan(distinct(&frame)))
             }
             SetOpType::Except if op.is_all() => {
                 self.counted_join(&left, &left_items, &right, &right_items, JoinType::LeftAnti)
@@ -257,4 +259,9 @@ fn ordinal(index: usize) -> String {
     const WORDS: [&str; 10] =
         ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
     WORDS.get(index).map_or_else(|| format!("{}th", index + 1), |word| (*word).to_string())
+}
+
+/// Each row of `frame` once.
+fn distinct(frame: &Frame) -> LogicalPlan {
+    LogicalPlan::Distinct(datafusion::logical_expr::Distinct::All(Arc::clone(&frame.plan)))
 }

@@ -329,9 +329,12 @@ impl<'p> Converter<'p> {
         }
         match &select.distinct {
             None | Some(Distinct::All) => Ok(result),
-            Some(Distinct::Distinct) => Ok(relation(RelType::Deduplicate(Box::new(proto::Deduplicate {
-                input: Some(Box::new(result)),
-                all_columns_as_keys: Some(true),
+            // A union of one: unlike `dropDuplicates`, which over a stream keeps first rows, this
+            // is an aggregation.
+            Some(Distinct::Distinct) => Ok(relation(RelType::SetOp(Box::new(proto::SetOperation {
+                left_input: Some(Box::new(result)),
+                set_op_type: SetOpType::Union.into(),
+                is_all: Some(false),
                 ..Default::default()
             })))),
             Some(Distinct::On(_)) => Err(SparkError::unsupported("DISTINCT ON")),

@@ -8,7 +8,11 @@ use crate::checkpoint::LocalStorage;
 type Log = CompactibleLog<String>;
 
 fn log(dir: &Path, interval: i64) -> Log {
-    Log::new(LocalStorage::shared(), dir.to_path_buf(), interval)
+    keeping(dir, LogRetention { compact_interval: interval, ..LogRetention::default() })
+}
+
+fn keeping(dir: &Path, retention: LogRetention) -> Log {
+    Log::new(LocalStorage::shared(), dir.to_path_buf(), retention)
 }
 
 #[derive(Debug, Clone)]
@@ -22,7 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => prop::collection::vec("[a-z\"\\\\é ]{0,5}", 0..4).prop_map(Step::Add),
         1 => Just(Step::Restart),
-        1 => (0..30i64, prop_oneof![Just(0), Just(2 * CLEANUP_DELAY_MS)])
+        1 => (0..30i64, prop_oneof![Just(0), Just(2 * LogRetention::default().cleanup_delay_ms)])
             .prop_map(|(keep, age_ms)| Step::Expire { keep, age_ms }),
     ]
 }
@@ -45,7 +49,12 @@ proptest! {
                 Step::Expire { keep, age_ms } => {
                     if let Some(latest) = own.latest().unwrap() {
                         let newest = LocalStorage.list_modified(dir.path());
-                        own.expire(latest, keep, Millis(newest + age_ms)).unwrap();
+                        let retention = LogRetention {
+                            min_batches: keep,
+                            compact_interval: interval,
+                            ..LogRetention::default()
+                        };
+                        keeping(dir.path(), retention).expire(latest, Millis(newest + age_ms)).unwrap();
                     }
                 }
             }
@@ -66,7 +75,7 @@ impl LocalStorage {
 #[test]
 fn compactions_stand_alone_every_ten() {
     let dir = tempfile::tempdir().unwrap();
-    let own = log(dir.path(), DEFAULT_COMPACT_INTERVAL);
+    let own = log(dir.path(), 10);
     for n in 0..21 {
         own.add(BatchId(n), &[n.to_string()]).unwrap();
     }

@@ -56,6 +56,11 @@ impl SparkAggregate {
         udf.inner().downcast_ref::<Self>()
     }
 
+    /// Whether each distinct tuple of arguments counts once.
+    pub fn is_distinct(&self) -> bool {
+        self.options.distinct
+    }
+
     /// The call with these argument types; `distinct` and `ignore_nulls` add to the options.
     ///
     /// # Errors

@@ -162,12 +162,14 @@ impl ExecutionPlan for StatefulExec {
         let batch = BatchContext::of(&context)?;
         let inputs = self.inputs.iter().map(|i| in_order(i, &context)).collect::<Result<Vec<_>>>()?;
         let most = context.session_config().batch_size().max(1);
+        let shared = Arc::clone(&batch);
         let rows = Arc::clone(&self.node).run(inputs, batch, self.schema()).map_ok(move |all| {
             let slices = (0..all.num_rows()).step_by(most);
             let slices: Vec<Result<RecordBatch>> =
                 slices.map(|from| Ok(all.slice(from, most.min(all.num_rows() - from)))).collect();
             stream::iter(slices)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows.try_flatten())))
+        let rows = RecordBatchStreamAdapter::new(self.schema(), rows.try_flatten());
+        Ok(shared.unread.share(Box::pin(rows)))
     }
 }

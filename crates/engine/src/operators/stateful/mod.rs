@@ -5,11 +5,13 @@
 //! ([`StatefulNode`]). [`StateKeeper`] then is the state's life over a run (loading, order of
 //! steps, files, metrics), and [`StatefulExec`] the node in the physical plan.
 
+mod event_time;
 mod exec;
 mod keeper;
 mod operator;
 mod state;
 
+pub use event_time::{event_time_column, event_times};
 pub use exec::{InputRows, StatefulExec, StatefulNode, once};
 pub use keeper::StateKeeper;
 pub use operator::{StateOperatorMetrics, StatefulOperator};

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use datafusion::arrow::{
-    array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray, UInt32Array},
-    datatypes::TimestampMicrosecondType,
-};
+use datafusion::arrow::array::{Array, ArrayRef, TimestampMicrosecondArray, UInt32Array};
 
 use super::{
     batch::{Counts, Emission, Frame, Rows},
@@ -18,7 +15,10 @@ use super::{
 };
 use crate::{
     Result, SparkError,
-    operators::{aggregate::Arrival, stateful::OperatorState},
+    operators::{
+        aggregate::Arrival,
+        stateful::{OperatorState, event_times},
+    },
     plan::EventTimeKey,
     sink::OutputMode,
     state::KeyTable,
@@ -73,28 +73,14 @@ impl KeyedGroups {
 
     /// The event times of key columns, null where there is none.
     fn times(&self, keys: &[ArrayRef]) -> Result<Option<TimestampMicrosecondArray>> {
-        let wrong = || SparkError::internal("an event-time key is no timestamp");
-        let column = match self.event_time {
-            None => return Ok(None),
-            Some(EventTimeKey::Window) => return Err(wrong()),
-            Some(EventTimeKey::Column(index)) => keys.get(index).cloned().ok_or_else(wrong)?,
-            Some(EventTimeKey::WindowColumn(index)) => {
-                let window = keys.get(index).and_then(|k| k.as_struct_opt()).ok_or_else(wrong)?;
-                let end = window.column_by_name("end").cloned().ok_or_else(wrong)?;
-                if window.null_count() > 0 {
-                    // A null window has no end, whatever the child holds.
-                    let valid = window.nulls().map(|n| n.inner().clone());
-                    let mask = valid.map(|v| datafusion::arrow::array::BooleanArray::new(!&v, None));
-                    match mask {
-                        Some(mask) => datafusion::arrow::compute::nullif(&end, &mask)?,
-                        None => end,
-                    }
-                } else {
-                    end
-                }
+        let wrong = || SparkError::internal("an event-time key is missing");
+        match self.event_time {
+            None => Ok(None),
+            Some(EventTimeKey::Window) => Err(wrong()),
+            Some(EventTimeKey::Column(index) | EventTimeKey::WindowColumn(index)) => {
+                event_times(keys.get(index).ok_or_else(wrong)?).map(Some)
             }
-        };
-        Ok(Some(column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(wrong)?.clone()))
+        }
     }
 
     /// Puts a key into state.

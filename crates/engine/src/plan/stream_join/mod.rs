@@ -150,6 +150,12 @@ impl StreamJoin {
         self.key_time
     }
 
+    /// The same node as stateful operator number `operator_id`.
+    #[must_use]
+    pub fn with_operator_id(&self, operator_id: usize) -> Self {
+        Self { operator_id, ..self.clone() }
+    }
+
     /// Number of the stateful operator in its query: `state/<operator_id>`.
     pub fn operator_id(&self) -> usize {
         self.operator_id

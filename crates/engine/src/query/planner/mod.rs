@@ -9,7 +9,9 @@ mod instantiate;
 mod reexecution;
 mod rewrite;
 mod stream_join;
+mod unread_times;
 mod unsupported;
+mod watermark_propagation;
 
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use datafusion::{
     },
     datasource::source_as_provider,
     execution::SessionState,
-    logical_expr::{Expr, LogicalPlan},
+    logical_expr::{Aggregate, Distinct, Expr, LogicalPlan},
     optimizer::{Optimizer, OptimizerRule, push_down_filter::PushDownFilter},
     physical_plan::{ExecutionPlan, displayable},
 };
@@ -38,6 +40,7 @@ use crate::{
 pub use reexecution::REEXECUTABLE;
 pub use unsupported::check_batch;
 pub(crate) use unsupported::without_start;
+pub(crate) use watermark_propagation::WatermarkPropagation;
 
 /// A planned query.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Template {
     pub watermark_delays_ms: Vec<i64>,
     /// Stateful operators, root first, as progress lists them.
     pub stateful: Vec<Arc<dyn StatefulOperator>>,
+    /// The watermark of each of them.
+    pub watermarks: WatermarkPropagation,
     /// What `observe` sees, root first.
     pub observed: Vec<Arc<crate::plan::Observed>>,
     /// `batchTimestampMs` as expressions see it.
@@ -67,7 +72,7 @@ pub(crate) async fn plan(
     environment: &QueryEnvironment,
     state: StateLocation,
 ) -> Result<Template> {
-    let marked = keep_watermarks_of_unions(spec.plan.clone())?;
+    let marked = distinct_as_aggregate(keep_watermarks_of_unions(spec.plan.clone())?)?;
     unsupported::check(&marked, spec.output_mode, &spec.conf)?;
     let timestamp = BatchTimestampCell::default();
     let bound = timestamp.bind(marked)?;
@@ -77,7 +82,7 @@ pub(crate) async fn plan(
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
     let rewritten = rewrite::rewrite(pushed, spec.output_mode, &spec.conf)?;
 
-    let optimized = session.optimize(&rewritten.plan)?;
+    let optimized = unread_times::tell(session.optimize(&rewritten.plan)?)?;
     let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;
     let physical = instantiate::stream_as_probe_side(physical)?;
     reexecution::check(&physical)?;
@@ -95,6 +100,7 @@ pub(crate) async fn plan(
     };
     Ok(Template {
         stateful: stateful_operators(&physical),
+        watermarks: WatermarkPropagation::new(&physical)?,
         observed: crate::operators::observed(&physical),
         plan: physical,
         scans: rewritten.scans,
@@ -132,6 +138,20 @@ fn keep_watermarks_of_unions(plan: LogicalPlan) -> Result<LogicalPlan> {
         node => node.recompute_schema().map(Transformed::yes),
     })?;
     Ok(marked.data)
+}
+
+/// Makes `SELECT DISTINCT` over a stream the aggregate it is in Spark: without a function, so
+/// that each output mode does with its rows what it does with groups.
+fn distinct_as_aggregate(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let aggregated = plan.transform_up(|node| match node {
+        LogicalPlan::Distinct(Distinct::All(input)) if is_streaming(&input) => {
+            let keys = input.schema().columns().into_iter().map(Expr::Column).collect();
+            let aggregate = Aggregate::try_new(input, keys, vec![])?;
+            Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
+        }
+        node => Ok(Transformed::no(node)),
+    })?;
+    Ok(aggregated.data)
 }
 
 fn has_union(plan: &LogicalPlan) -> bool {

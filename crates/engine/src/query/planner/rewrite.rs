@@ -11,15 +11,17 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     datasource::{TableType, provider_as_source},
-    logical_expr::{Expr, Extension, LogicalPlan, Operator, TableProviderFilterPushDown, utils::conjunction},
+    logical_expr::{
+        Expr, Extension, FetchType, LogicalPlan, Operator, TableProviderFilterPushDown, utils::conjunction,
+    },
     physical_plan::ExecutionPlan,
 };
 
 use super::{is_streaming, stream_scan};
 use crate::{
-    Result,
+    Result, SparkError,
     operators::StreamScanExec,
-    plan::{EventTimeWatermark, StatefulAggregate, StreamJoin},
+    plan::{EventTimeWatermark, GlobalLimit, StatefulAggregate, StreamJoin, with_operator_id},
     query::QueryConf,
     sink::OutputMode,
     source::SourceSpec,
@@ -36,7 +38,6 @@ pub(super) struct Rewritten {
 pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> Result<Rewritten> {
     let mut scans = Vec::new();
     let mut delays = Vec::new();
-    let mut operators = 0;
     let plan = plan.transform_up(|node| {
         if let Some(spec) = stream_scan(&node) {
             let ordinal = scans.len();
@@ -56,22 +57,55 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> 
                 }
             }
             LogicalPlan::Aggregate(aggregate) if reads_stream(&aggregate.input) => {
-                let stateful = {
-                    let local_merge = conf.merge_sessions_in_local_partition();
-                    StatefulAggregate::from_aggregate(&aggregate, operators, mode, local_merge)?
+                let local_merge = conf.merge_sessions_in_local_partition();
+                StatefulAggregate::from_aggregate(&aggregate, 0, mode, local_merge).map(Transformed::yes)
+            }
+            // Over complete results a limit is a batch's own.
+            LogicalPlan::Limit(limit)
+                if reads_stream(&limit.input)
+                    && (mode == OutputMode::Append || !aggregates(&limit.input)) =>
+            {
+                let FetchType::Literal(Some(rows)) = limit.get_fetch_type()? else {
+                    return Err(SparkError::unsupported("a `limit` that is no number on a stream").into());
                 };
-                operators += 1;
-                Ok(Transformed::yes(stateful))
+                Ok(Transformed::yes(GlobalLimit::plan(Arc::clone(&limit.input), rows)))
             }
             LogicalPlan::Join(join) if reads_stream(&join.left) && reads_stream(&join.right) => {
-                let stateful = StreamJoin::from_join(&join, operators)?;
-                operators += 1;
-                Ok(Transformed::yes(stateful))
+                StreamJoin::from_join(&join, 0).map(Transformed::yes)
             }
             other => Ok(Transformed::no(other)),
         }
     })?;
-    Ok(Rewritten { plan: plan.data, scans, watermark_delays_ms: delays })
+    let plan = number_operators(plan.data)?;
+    Ok(Rewritten { plan, scans, watermark_delays_ms: delays })
+}
+
+/// Numbers stateful operators from the sink downwards, left before right, as Spark does.
+fn number_operators(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut next = 0;
+    let numbered = plan.transform_down(|node| {
+        let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
+        if !reads_stream(&node) {
+            return Ok(Transformed::no(node));
+        }
+        match with_operator_id(extension.node.as_ref(), next) {
+            None => Ok(Transformed::no(node)),
+            Some(numbered) => {
+                next += 1;
+                Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: numbered })))
+            }
+        }
+    })?;
+    Ok(numbered.data)
+}
+
+/// Whether a stateful aggregate stands in a rewritten plan.
+fn aggregates(plan: &LogicalPlan) -> bool {
+    let own = match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().is::<StatefulAggregate>(),
+        _ => false,
+    };
+    own || plan.inputs().into_iter().any(aggregates)
 }
 
 /// Whether a plan that may already be rewritten reads a stream.

@@ -3,14 +3,15 @@
 //! Texts are Spark 4.3's, recorded in `tests/golden/streaming`.
 
 use datafusion::{
-    common::JoinType,
-    logical_expr::{Aggregate, Distinct, Expr, Extension, Join, LogicalPlan},
+    common::{Column, ExprSchema, JoinType},
+    logical_expr::{Aggregate, Expr, Join, LogicalPlan, SkipType},
 };
 
 use super::{is_streaming, stream_join::is_stream_join};
 use crate::{
     Result, SparkError,
-    plan::{EventTimeWatermark, JoinCondition, ValueBound, is_session_window, watermark_delay},
+    operators::aggregate::SparkAggregate,
+    plan::{Deduplicate, JoinCondition, ValueBound, is_session_window, watermark_delay},
     query::QueryConf,
     sink::OutputMode,
 };
@@ -40,15 +41,17 @@ pub(super) fn check(plan: &LogicalPlan, mode: OutputMode, conf: &QueryConf) -> R
     streaming_aggregates(plan, &mut aggregates);
     if conf.unsupported_operation_check() {
         check_mode(&aggregates, mode)?;
-        check_node(plan, mode, !aggregates.is_empty())?;
+        check_node(plan, mode)?;
+        if conf.correctness_check() {
+            check_correctness(plan, mode)?;
+        } else if let Err(refused) = check_correctness(plan, mode) {
+            tracing::warn!(%refused, "the check of several stateful operators is off");
+        }
     }
-    if aggregates.len() > 1 {
-        return Err(SparkError::unsupported("more than one aggregation in a streaming query"));
-    }
-    if aggregates.len() + stream_joins(plan) > 1 {
+    if stream_joins(plan) > 0 && aggregates.len() + deduplications(plan) + stream_joins(plan) > 1 {
         return Err(SparkError::unsupported("a join of two streams beside another stateful operator"));
     }
-    check_supported(plan, mode)
+    check_supported(plan)
 }
 
 fn streaming_aggregates<'a>(plan: &'a LogicalPlan, found: &mut Vec<&'a Aggregate>) {
@@ -67,10 +70,18 @@ fn stream_joins(plan: &LogicalPlan) -> usize {
     usize::from(own) + plan.inputs().into_iter().map(stream_joins).sum::<usize>()
 }
 
+fn deduplications(plan: &LogicalPlan) -> usize {
+    usize::from(deduplicate(plan).is_some()) + plan.inputs().into_iter().map(deduplications).sum::<usize>()
+}
+
+/// Whether a streaming aggregation stands in `plan`.
+fn aggregates_below(plan: &LogicalPlan) -> bool {
+    let mut found = Vec::new();
+    streaming_aggregates(plan, &mut found);
+    !found.is_empty()
+}
+
 fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
-    if aggregates.len() > 1 && mode != OutputMode::Append {
-        return Err(illegal(GLOBAL_WATERMARK));
-    }
     let unsupported = |operation: &str| {
         Err(SparkError::new("STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION")
             .with("outputMode", mode.to_string().to_lowercase())
@@ -78,7 +89,8 @@ fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
     };
     match mode {
         OutputMode::Append => {
-            for aggregate in aggregates {
+            // As in Spark the one nearest the sink counts.
+            if let Some(aggregate) = aggregates.first() {
                 let keys = aggregate.schema.fields().iter().take(aggregate.group_expr.len());
                 if !keys.into_iter().any(|key| watermark_delay(key).is_some()) {
                     return unsupported("streaming aggregations without watermark");
@@ -106,10 +118,40 @@ const GLOBAL_WATERMARK: &str = "Detected pattern of possible 'correctness' issue
     need to run the query, you can disable this check by setting the config \
     `spark.sql.streaming.statefulOperator.checkCorrectness.enabled` to false.";
 
+/// Refuses stateful operators over ones that give rows behind the watermark.
+fn check_correctness(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
+    if mode != OutputMode::Append && is_stateful(plan) {
+        if plan.inputs().into_iter().any(aggregates_below) {
+            return Err(illegal(GLOBAL_WATERMARK));
+        }
+    }
+    plan.inputs().into_iter().try_for_each(|input| check_correctness(input, mode))
+}
+
+/// What Spark counts as stateful here: a deduplication only with an event time among its keys.
+fn is_stateful(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => is_streaming(&aggregate.input),
+        LogicalPlan::Join(join) => is_streaming(&join.left) && is_streaming(&join.right),
+        _ => deduplicate(plan).is_some_and(|node| {
+            let marked = |key: &Column| {
+                node.input().schema().field_from_column(key).is_ok_and(|f| watermark_delay(f).is_some())
+            };
+            node.within_watermark() || node.keys().iter().any(marked)
+        }),
+    }
+}
+
+/// The deduplication of a stream that `plan` is.
+fn deduplicate(plan: &LogicalPlan) -> Option<&Deduplicate> {
+    let LogicalPlan::Extension(extension) = plan else { return None };
+    extension.node.as_any().downcast_ref::<Deduplicate>().filter(|node| is_streaming(node.input()))
+}
+
 /// Walks bottom-up, so that the lowest offence is named, as in Spark.
-fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<()> {
+fn check_node(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
     for input in plan.inputs() {
-        check_node(input, mode, aggregated)?;
+        check_node(input, mode)?;
     }
     match plan {
         LogicalPlan::Aggregate(aggregate)
@@ -121,12 +163,18 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<
             ));
         }
         LogicalPlan::Sort(sort)
-            if is_streaming(&sort.input) && !(aggregated && mode == OutputMode::Complete) =>
+            if is_streaming(&sort.input)
+                && !(mode == OutputMode::Complete && aggregates_below(&sort.input)) =>
         {
             return Err(illegal(
                 "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated \
                  DataFrame/Dataset in Complete output mode",
             ));
+        }
+        LogicalPlan::Limit(limit)
+            if is_streaming(&limit.input) && !matches!(limit.get_skip_type()?, SkipType::Literal(0)) =>
+        {
+            return Err(illegal("Offset is not supported on streaming DataFrames/Datasets"));
         }
         LogicalPlan::Limit(limit) if is_streaming(&limit.input) && mode == OutputMode::Update => {
             return Err(illegal(
@@ -149,7 +197,15 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<
                 .with("windowSpec", String::new()));
         }
         LogicalPlan::Join(join) => check_join(join, mode)?,
-        _ => {}
+        plan => {
+            if let Some(node) = deduplicate(plan).filter(|node| node.within_watermark())
+                && !node.input().schema().fields().iter().any(|f| watermark_delay(f).is_some())
+            {
+                return Err(illegal(
+                    "dropDuplicatesWithinWatermark is not supported on streaming DataFrames/DataSets without watermark",
+                ));
+            }
+        }
     }
     Ok(())
 }
@@ -157,7 +213,9 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode, aggregated: bool) -> Result<
 fn is_distinct(expr: &Expr) -> bool {
     match expr {
         Expr::Alias(alias) => is_distinct(&alias.expr),
-        Expr::AggregateFunction(call) => call.params.distinct,
+        Expr::AggregateFunction(call) => {
+            call.params.distinct || SparkAggregate::of(&call.func).is_some_and(SparkAggregate::is_distinct)
+        }
         _ => false,
     }
 }
@@ -237,7 +295,7 @@ fn bounds_what_it_pads(join: &Join) -> bool {
 }
 
 /// What Spark runs and we do not yet.
-fn check_supported(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
+fn check_supported(plan: &LogicalPlan) -> Result<()> {
     let unsupported = |what: &str| Err(SparkError::unsupported(what));
     for expr in plan.expressions() {
         let mut found = false;
@@ -265,34 +323,12 @@ fn check_supported(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
                 "Global aggregation with session window in streaming query is not supported.",
             ));
         }
-        LogicalPlan::Distinct(Distinct::All(input)) if is_streaming(input) => {
-            return unsupported("`distinct` or `dropDuplicates` on a stream");
-        }
-        LogicalPlan::Distinct(Distinct::On(on)) if is_streaming(&on.input) => {
-            return unsupported("`dropDuplicates` on a stream");
-        }
-        LogicalPlan::Limit(limit) if is_streaming(&limit.input) && mode == OutputMode::Append => {
-            return unsupported("`limit` on a stream in append mode");
-        }
         LogicalPlan::RecursiveQuery(_) if is_streaming(plan) => {
             return unsupported("a recursive query over a stream");
         }
-        LogicalPlan::Extension(Extension { node }) => {
-            if let Some(watermark) = node.as_any().downcast_ref::<EventTimeWatermark>()
-                && is_streaming(watermark.input())
-                && watermark.input().schema().fields().iter().any(|f| watermark_delay(f).is_some())
-                && has_aggregate(watermark.input())
-            {
-                return unsupported("`withWatermark` after a streaming aggregation");
-            }
-        }
         _ => {}
     }
-    plan.inputs().into_iter().try_for_each(|input| check_supported(input, mode))
-}
-
-fn has_aggregate(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Aggregate(_)) || plan.inputs().into_iter().any(has_aggregate)
+    plan.inputs().into_iter().try_for_each(check_supported)
 }
 
 fn illegal(message: &str) -> SparkError {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     Result,
     checkpoint::{
-        CompactibleLog, DEFAULT_COMPACT_INTERVAL, MIN_BATCHES_TO_RETAIN, StorageRef, from_uri,
+        CompactibleLog, LogRetention, StorageRef, from_uri,
         storage::{FileInfo, read_failed},
         to_uri,
     },
@@ -91,7 +91,7 @@ pub fn read_sink_log(storage: &StorageRef, dir: &Path) -> Result<Option<Vec<Sink
         Some(info) if info.is_dir => {}
         _ => return Ok(None),
     }
-    let all = FileSinkLog::new(storage.clone(), dir).log.all()?;
+    let all = FileSinkLog::new(storage.clone(), dir, LogRetention::default()).log.all()?;
     let deleted: std::collections::HashSet<_> =
         all.iter().filter(|f| f.action == "delete").map(|f| f.path.clone()).collect();
     Ok(Some(all.into_iter().filter(|f| !deleted.contains(&f.path)).collect()))
@@ -105,8 +105,8 @@ pub struct FileSinkLog {
 
 impl FileSinkLog {
     /// The log of the output folder `dir`.
-    pub fn new(storage: StorageRef, dir: &Path) -> Self {
-        Self { log: CompactibleLog::new(storage, dir.join(METADATA_DIR), DEFAULT_COMPACT_INTERVAL) }
+    pub fn new(storage: StorageRef, dir: &Path, retention: LogRetention) -> Self {
+        Self { log: CompactibleLog::new(storage, dir.join(METADATA_DIR), retention) }
     }
 
     /// The last batch of `query` in the log. Spark's own entries count as the query's up
@@ -174,6 +174,6 @@ impl FileSinkLog {
     /// # Errors
     /// A file cannot be removed; harmless.
     pub fn expire(&self, current: BatchId, now: Millis) -> Result<()> {
-        self.log.expire(current, MIN_BATCHES_TO_RETAIN, now)
+        self.log.expire(current, now)
     }
 }

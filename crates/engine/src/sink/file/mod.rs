@@ -125,7 +125,7 @@ impl FileSink {
     /// The sink of the query that owns `checkpoint`. Touches nothing yet.
     pub fn new(spec: FileSinkSpec, checkpoint: &Checkpoint, clock: Arc<dyn Clock>) -> Self {
         let storage = checkpoint.storage().clone();
-        let log = FileSinkLog::new(storage.clone(), &spec.path);
+        let log = FileSinkLog::new(storage.clone(), &spec.path, checkpoint.retention().sink_log);
         let attempts = AttemptLog::new(storage.clone(), checkpoint.sink_dir());
         let (query, adopted) = (checkpoint.id(), checkpoint.adopted());
         let resumed = !checkpoint.is_new();

@@ -18,7 +18,8 @@ mod whole_query;
 use super::*;
 use crate::{
     checkpoint::{
-        CommitMetadata, LocalStorage, OffsetSeq, OffsetSeqMetadata, Storage, storage::failing::FailingStorage,
+        CommitMetadata, LocalStorage, LogRetention, OffsetSeq, OffsetSeqMetadata, Storage,
+        storage::failing::FailingStorage,
     },
     format::{FileEncoder, WriteFormat},
     source::file::{FileListing, ListedFile, list_files},
@@ -367,7 +368,7 @@ async fn readers_of_the_folder_follow_the_log() {
 async fn batches_that_spark_published_are_not_written_again() {
     let root = folder();
     let query = Query::new(root.path(), 1, false);
-    let log = FileSinkLog::new(LocalStorage::shared(), &query.output());
+    let log = FileSinkLog::new(LocalStorage::shared(), &query.output(), LogRetention::default());
     let entry = |name: &str| SinkFileStatus {
         path: to_uri_of(&query.output().join(name)),
         size: 2,
@@ -417,7 +418,7 @@ fn spark_entries_are_rewritten_byte_for_byte() {
     let files = read_sink_log(&LocalStorage::shared(), Path::new(fixtures)).unwrap().unwrap();
     assert_eq!(files.len(), 13);
     let root = folder();
-    let log = FileSinkLog::new(LocalStorage::shared(), root.path());
+    let log = FileSinkLog::new(LocalStorage::shared(), root.path(), LogRetention::default());
     for (number, file) in (0..).zip(files) {
         assert_eq!(log.add(BatchId(number), &[file]).unwrap(), BatchId(number + 1));
     }

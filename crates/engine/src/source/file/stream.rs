@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Result, SparkError,
-    checkpoint::{FileEntry, FileSourceLog, StorageRef, from_uri, storage::blocking, to_uri},
+    checkpoint::{FileEntry, FileSourceLog, LogRetention, StorageRef, from_uri, storage::blocking, to_uri},
     format::{FileRef, ReadFormatRef, reader},
     source::{Offset, ReadLimit, Source, SourceSpec, Split},
     time::{Clock, Millis, Zone},
@@ -85,6 +85,7 @@ impl FileSource {
         storage: StorageRef,
         clock: Arc<dyn Clock>,
         zone: Zone,
+        retention: LogRetention,
     ) -> Result<Self> {
         let format = reader(&spec.format, &spec.options, zone)?;
         format.check_schema(&spec.schema)?;
@@ -92,7 +93,7 @@ impl FileSource {
         let listing = FileListing::new(&spec.paths, &spec.options, zone)?;
         // A glob may begin to match later, a plain path must exist.
         listing.roots(false)?;
-        let log = FileSourceLog::new(Arc::clone(&storage), log_dir.into());
+        let log = FileSourceLog::new(Arc::clone(&storage), log_dir.into(), retention);
         let mut state = State { offset: log.latest()?.unwrap_or(-1), ..State::default() };
         for entry in log.all()? {
             state.newest = state.newest.max(entry.timestamp);

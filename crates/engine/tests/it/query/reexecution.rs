@@ -14,7 +14,9 @@ use datafusion::{
 };
 use millstream_engine::{
     format::Options,
-    plan::{CollectMetrics, Nondeterministic, Observed, RowFunction, SessionWindow, UpdatingSessions},
+    plan::{
+        CollectMetrics, Deduplicate, Nondeterministic, Observed, RowFunction, SessionWindow, UpdatingSessions,
+    },
     source::file,
     time::Zone,
 };
@@ -224,6 +226,26 @@ async fn each_node_gives_the_same_rows_again() {
                 s.scan().cross_join(merged).unwrap().build().unwrap()
             }),
         ),
+        (
+            "deduplicate",
+            Box::new(|s| {
+                let keys = vec![datafusion::common::Column::from_qualified_name("in.k")];
+                Deduplicate::plan(Arc::new(with_watermark(s.scan(), 5000).build().unwrap()), keys, false)
+            }),
+        ),
+        (
+            "join with an empty table",
+            Box::new(|s| {
+                // The join needs no row of the stream; the state does.
+                let keys = vec![datafusion::common::Column::from_qualified_name("in.k")];
+                let rows = Arc::new(with_watermark(s.scan(), 5000).build().unwrap());
+                let first = LogicalPlanBuilder::from(Deduplicate::plan(rows, keys, false));
+                let none = table().filter(col("x").gt(lit(1000_i64))).unwrap().build().unwrap();
+                let on = (vec!["in.k"], vec!["static.k2"]);
+                first.join(none, JoinType::Inner, on, None).unwrap().build().unwrap()
+            }),
+        ),
+        ("limit", Box::new(|s| s.scan().limit(0, Some(4)).unwrap().build().unwrap())),
         ("windows", Box::new(|s| windowed(s.scan()).build().unwrap())),
         (
             "range",

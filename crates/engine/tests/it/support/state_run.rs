@@ -26,7 +26,7 @@ use millstream_engine::{
     Result,
     checkpoint::storage::{FileInfo, LockGuard, Storage, StorageRef},
     operators::{StatefulOperator, stateful_operators},
-    query::{BatchContext, BatchId, OperatorWatermarks, Watermarks},
+    query::{BatchContext, BatchId, OperatorWatermarks, Unread, Watermarks},
     session::{runtime_env, session_config, session_state},
     sink::OutputMode,
     state::StateLocation,
@@ -262,6 +262,7 @@ impl StateRun {
             },
             inputs: vec![],
             event_times: vec![],
+            unread: Unread::default(),
         };
         let plan = reset_plan_states(Arc::clone(&self.plan))?;
         let config = session_config(1).with_batch_size(3).with_extension(Arc::new(context));

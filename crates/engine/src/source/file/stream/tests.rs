@@ -38,6 +38,7 @@ impl Fixture {
             LocalStorage::shared(),
             Arc::new(SystemClock::new()),
             Zone::UTC,
+            LogRetention::default(),
         )
         .unwrap()
     }
