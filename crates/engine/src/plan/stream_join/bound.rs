@@ -83,8 +83,7 @@ impl Limit {
             };
             micros += if term.negative { -value } else { value };
         }
-        // Towards zero, as in Spark.
-        #[expect(clippy::cast_possible_truncation, reason = "saturates, as Java's toLong")]
+        // Towards zero and saturating, as in Spark.
         let millis = (micros / 1000.0) as i64;
         millis.saturating_sub(i64::from(self.inclusive))
     }
