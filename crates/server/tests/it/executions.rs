@@ -2,13 +2,13 @@
 
 use spark_connect_proto::{
     GetStatusRequest, InterruptRequest, ReattachExecuteRequest, ReleaseExecuteRequest,
-    StreamingQueryListenerBusCommand,
+    StreamingQueryManagerCommand,
     command::CommandType,
     execute_plan_response::ResponseType,
     get_status_response::operation_status::OperationState,
     interrupt_request::InterruptType,
     release_execute_request::{Release, ReleaseAll, ReleaseUntil},
-    streaming_query_listener_bus_command,
+    streaming_query_manager_command,
 };
 
 use crate::client::{Client, all, uuid};
@@ -99,20 +99,17 @@ async fn an_execution_that_is_not_reattachable_leaves_nothing_behind() {
     assert!(status.message().contains("INVALID_HANDLE.OPERATION_NOT_FOUND"), "{}", status.message());
 }
 
-/// The listener bus is an execution that runs until it is told to end.
+/// Waiting for any query to end, where there is none, goes on until it is told to end.
 #[tokio::test]
 async fn a_closed_stream_cancels_nothing_and_interrupt_does() {
     let mut client = Client::start().await;
     let id = uuid();
-    let add = streaming_query_listener_bus_command::Command::AddListenerBusListener(true);
-    let command = CommandType::StreamingQueryListenerBusCommand(StreamingQueryListenerBusCommand {
-        command: Some(add),
-    });
-    let mut request = client.request(command, Some(&id));
+    let wait = StreamingQueryManagerCommand {
+        command: Some(streaming_query_manager_command::Command::AwaitAnyTermination(Default::default())),
+    };
+    let mut request = client.request(CommandType::StreamingQueryManagerCommand(wait), Some(&id));
     request.tags = vec!["mine".to_string()];
-    let mut stream = client.rpc.execute_plan(request).await.unwrap().into_inner();
-    let first = stream.message().await.unwrap().unwrap();
-    drop(stream);
+    drop(client.rpc.execute_plan(request).await.unwrap().into_inner());
 
     let status = GetStatusRequest {
         session_id: client.session_id.clone(),
@@ -134,7 +131,7 @@ async fn a_closed_stream_cancels_nothing_and_interrupt_does() {
     let interrupted = client.rpc.interrupt(interrupt.clone()).await.unwrap().into_inner().interrupted_ids;
     assert_eq!(interrupted, std::slice::from_ref(&id));
     assert!(client.rpc.interrupt(interrupt).await.unwrap().into_inner().interrupted_ids.is_empty());
-    let request = reattach(&client, &id, Some(&first.response_id));
+    let request = reattach(&client, &id, None);
     let error = all(client.rpc.reattach_execute(request).await.unwrap().into_inner()).await.unwrap_err();
     assert!(error.message().contains("OPERATION_CANCELED"), "{}", error.message());
     let states = client.rpc.get_status(status).await.unwrap().into_inner().operation_statuses;

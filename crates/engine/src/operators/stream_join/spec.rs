@@ -113,7 +113,8 @@ impl Spec {
     /// Rows whose keys are null where that equals nothing; `None`: there are none.
     pub(super) fn lonely(&self, keys: &[ArrayRef]) -> Option<NullBuffer> {
         let strict = keys.iter().zip(&self.null_meets_null).filter(|(_, meets)| !**meets);
-        let valid = strict.fold(None, |all, (key, _)| NullBuffer::union(all.as_ref(), key.logical_nulls().as_ref()));
+        let valid =
+            strict.fold(None, |all, (key, _)| NullBuffer::union(all.as_ref(), key.logical_nulls().as_ref()));
         valid.filter(|valid| valid.null_count() > 0)
     }
 
