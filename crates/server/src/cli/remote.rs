@@ -5,7 +5,8 @@
 use std::{env, time::Duration};
 
 use anyhow::{Result, bail};
-use tokio::{net::TcpStream, time::timeout};
+use millstream_engine::time::{Clock, SystemClock};
+use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Spark Connect's default.
@@ -22,10 +23,14 @@ pub(super) async fn check(url: &str) -> Result<()> {
     if PROXIES.iter().any(|name| env::var_os(name).is_some()) {
         return Ok(());
     }
-    match timeout(PATIENCE, TcpStream::connect((host.as_str(), port))).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => bail!("no Spark Connect server at {host}:{port}: {error}"),
-        Err(_) => bail!("no Spark Connect server at {host}:{port}: no answer in {} s", PATIENCE.as_secs()),
+    tokio::select! {
+        connected = TcpStream::connect((host.as_str(), port)) => match connected {
+            Ok(_) => Ok(()),
+            Err(error) => bail!("no Spark Connect server at {host}:{port}: {error}"),
+        },
+        () = SystemClock::new().sleep(PATIENCE) => {
+            bail!("no Spark Connect server at {host}:{port}: no answer in {} s", PATIENCE.as_secs())
+        }
     }
 }
 

@@ -106,7 +106,7 @@ pub async fn analyze(server: &Server, session: &Arc<Session>, question: Option<A
         }
         Analyze::GetStorageLevel(q) => {
             let meaning = meaning(server, session, needed(q.relation.as_ref())?).await?;
-            let level = session.persisted.lock().get(&meaning).map(|(level, _)| level.clone());
+            let level = session.persisted.lock().get(&meaning).map(|(level, _)| *level);
             Answer::GetStorageLevel(answer::GetStorageLevel {
                 storage_level: Some(level.unwrap_or_else(no_storage)),
             })

@@ -216,7 +216,7 @@ impl<'a> Translator<'a> {
         self.depth.set(depth);
         let frame = self.dispatch(relation);
         self.depth.set(depth - 1);
-        let frame = self.from_cache(frame?)?;
+        let frame = self.kept_rows_of(frame?)?;
         if let Some(plan_id) = relation.common.as_ref().and_then(|c| c.plan_id) {
             let output = PlanOutput { depth, columns: Arc::clone(&frame.columns) };
             self.plan_outputs.borrow_mut().entry(plan_id).or_default().push(output);
@@ -225,7 +225,7 @@ impl<'a> Translator<'a> {
     }
 
     /// `frame`, read from kept rows where its plan is cached.
-    fn from_cache(&self, frame: Frame) -> Result<Frame> {
+    fn kept_rows_of(&self, frame: Frame) -> Result<Frame> {
         let resolved = self.resolved.borrow().first().copied();
         let Some(resolved) = resolved.filter(|r| r.has_cached() && !frame.is_streaming) else {
             return Ok(frame);

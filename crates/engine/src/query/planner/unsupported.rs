@@ -120,10 +120,8 @@ const GLOBAL_WATERMARK: &str = "Detected pattern of possible 'correctness' issue
 
 /// Refuses stateful operators over ones that give rows behind the watermark.
 fn check_correctness(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
-    if mode != OutputMode::Append && is_stateful(plan) {
-        if plan.inputs().into_iter().any(aggregates_below) {
-            return Err(illegal(GLOBAL_WATERMARK));
-        }
+    if mode != OutputMode::Append && is_stateful(plan) && plan.inputs().into_iter().any(aggregates_below) {
+        return Err(illegal(GLOBAL_WATERMARK));
     }
     plan.inputs().into_iter().try_for_each(|input| check_correctness(input, mode))
 }
