@@ -29,6 +29,16 @@ def test_a_cached_frame_is_computed_once(spark, folder):
     assert tuples(cached) == [(7, 14), (7, 14)]
 
 
+def test_plans_with_other_subqueries_are_not_the_same(spark):
+    greatest = lambda n: spark.sql(f"SELECT (SELECT max(id) FROM range({n})) AS x")  # noqa: E731
+    assert greatest(3).sameSemantics(greatest(3)) and not greatest(3).sameSemantics(greatest(5))
+    three = greatest(3).cache()
+    try:
+        assert (three.first()[0], greatest(5).first()[0]) == (2, 4)
+    finally:
+        three.unpersist()
+
+
 def test_an_equal_plan_reads_the_cache(spark, folder):
     pathlib.Path(folder("in")).mkdir()
     file = pathlib.Path(folder("in")) / "a.csv"

@@ -59,7 +59,7 @@ impl Translator<'_> {
 }
 
 /// Groups by a session window merge sessions, and Spark makes groups of what it deduplicates.
-fn sessions_merged(input: Frame, keys: &[Attribute]) -> Frame {
+pub(super) fn sessions_merged(input: Frame, keys: &[Attribute]) -> Frame {
     let Some(session) = keys.iter().find(|key| is_session_window(&key.field)) else { return input };
     if input.is_streaming {
         return input;

@@ -7,12 +7,14 @@ use std::{
     collections::HashMap,
     fmt::Write,
     hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
 };
 
 use datafusion::{
     arrow::array::ArrayData,
+    common::tree_node::{TreeNode, TreeNodeRecursion},
     datasource::{MemTable, source_as_provider},
-    logical_expr::{LogicalPlan, TableScan},
+    logical_expr::{Expr, LogicalPlan, TableScan},
 };
 use millstream_engine::{batch::CachedTable, source::file::FileTable};
 
@@ -47,9 +49,11 @@ pub(super) fn meaning(plan: &LogicalPlan) -> String {
     }
     match plan {
         LogicalPlan::TableScan(scan) => out.push_str(&leaf(scan)),
-        other => rename(&other.display().to_string(), &places, &mut out),
+        other => rename(&other.display().to_string(), &mut places, &mut out),
     }
-    let inputs: Vec<String> = plan.inputs().into_iter().map(meaning).collect();
+    let subqueries = subqueries(plan);
+    let inputs = plan.inputs().into_iter().chain(subqueries.iter().map(AsRef::as_ref));
+    let inputs: Vec<String> = inputs.map(meaning).collect();
     let _ = write!(out, "({})", inputs.join(","));
     // Deep plans would be spelled out at every level above.
     if out.len() > 512 { format!("{:x}", hash_of(&out)) } else { out }
@@ -61,15 +65,36 @@ fn cached(plan: &LogicalPlan) -> Option<CachedTable> {
     source_as_provider(&scan.source).ok()?.downcast_ref::<CachedTable>().cloned()
 }
 
-/// `text` with each id (`#12`) replaced by its place.
-fn rename(text: &str, places: &HashMap<String, String>, out: &mut String) {
+/// The plans inside the expressions of `plan`: where they are shown there is no word of what they hold.
+fn subqueries(plan: &LogicalPlan) -> Vec<Arc<LogicalPlan>> {
+    let mut found = Vec::new();
+    for expr in plan.expressions() {
+        let seen = expr.apply(|part| {
+            found.extend(match part {
+                Expr::ScalarSubquery(subquery) => Some(Arc::clone(&subquery.subquery)),
+                Expr::Exists(exists) => Some(Arc::clone(&exists.subquery.subquery)),
+                Expr::InSubquery(list) => Some(Arc::clone(&list.subquery.subquery)),
+                Expr::SetComparison(comparison) => Some(Arc::clone(&comparison.subquery.subquery)),
+                _ => None,
+            });
+            Ok(TreeNodeRecursion::Continue)
+        });
+        debug_assert!(seen.is_ok(), "nothing above fails");
+    }
+    found
+}
+
+/// `text` with each id (`#12`) replaced by its place. Other ids (names of scans, variables of lambdas)
+/// are told apart by their first appearance.
+fn rename(text: &str, places: &mut HashMap<String, String>, out: &mut String) {
     let mut rest = text;
     while let Some(start) = rest.find('#') {
         let (before, id) = rest.split_at(start);
         out.push_str(before);
         let digits = id.bytes().skip(1).take_while(u8::is_ascii_digit).count();
         let (id, after) = id.split_at(1 + digits);
-        out.push_str(places.get(id).map_or(id, String::as_str));
+        let others = places.len();
+        out.push_str(places.entry(id.to_string()).or_insert_with(|| format!("?{others}")));
         rest = after;
     }
     out.push_str(rest);

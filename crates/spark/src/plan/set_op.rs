@@ -11,11 +11,12 @@ use datafusion::{
         expr::WindowFunction,
     },
 };
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, plan::is_session_window};
 use spark_connect_proto::{self as proto, set_operation::SetOpType};
 
 use super::{
     attribute::{self, Attribute},
+    deduplicate::sessions_merged,
     translator::{Frame, Translator},
     window_function,
 };
@@ -29,6 +30,11 @@ impl Translator<'_> {
         let left = self.input(op.left_input.as_deref())?.trimmed()?;
         if op.right_input.is_none() && op.set_op_type() == SetOpType::Union && !op.is_all() {
             // `SELECT DISTINCT` of SQL text.
+            if left.is_streaming && left.columns.iter().any(|c| is_session_window(&c.field)) {
+                return Err(SparkError::unsupported("SELECT DISTINCT of session windows over a stream"));
+            }
+            let columns = Arc::clone(&left.columns);
+            let left = sessions_merged(left, &columns);
             return Ok(Frame { partitioning: None, ..left.with_plan(distinct(&left)) });
         }
         let right = self.input(op.right_input.as_deref())?.trimmed()?;
