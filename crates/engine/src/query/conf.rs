@@ -103,6 +103,20 @@ impl QueryConf {
         Retention { min_batches, source_log: log("fileSource"), sink_log: log("fileSink") }
     }
 
+    /// A setting, as `key=value`, that would change what a query does and has no effect here.
+    pub(crate) fn without_effect(&self) -> Option<String> {
+        // What each would have to be for Spark to do what is done here.
+        const ONLY: [(&str, &str); 3] = [
+            ("spark.sql.streaming.offsetLog.formatVersion", "1"),
+            ("spark.sql.streaming.queryEvolution.enableSourceEvolution", "false"),
+            ("spark.sql.streaming.statefulOperator.allowMultiple", "true"),
+        ];
+        ONLY.iter().find_map(|(key, only)| {
+            let value = self.get(key)?;
+            (!value.trim().eq_ignore_ascii_case(only)).then(|| format!("{key}={value}"))
+        })
+    }
+
     /// Whether a temporary checkpoint goes even when the query failed.
     pub(crate) fn force_delete_temporary_checkpoint(&self) -> bool {
         self.flag("spark.sql.streaming.forceDeleteTempCheckpointLocation", false)

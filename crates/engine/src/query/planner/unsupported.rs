@@ -48,6 +48,9 @@ pub(super) fn check(plan: &LogicalPlan, mode: OutputMode, conf: &QueryConf) -> R
             tracing::warn!(%refused, "the check of several stateful operators is off");
         }
     }
+    if let Some(setting) = conf.without_effect() {
+        return Err(SparkError::unsupported(format!("the setting `{setting}`")));
+    }
     if stream_joins(plan) > 0 && aggregates.len() + deduplications(plan) + stream_joins(plan) > 1 {
         return Err(SparkError::unsupported("a join of two streams beside another stateful operator"));
     }

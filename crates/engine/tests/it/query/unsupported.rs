@@ -68,6 +68,21 @@ async fn what_is_not_built_yet_is_named() {
     let error = refused(first, OutputMode::Append).await;
     let feature = "a join of two streams beside another stateful operator";
     assert!(error.starts_with("[UNSUPPORTED_FEATURE.MILLSTREAM]") && error.contains(feature), "{error}");
+
+    for (value, fine) in [("2", false), ("1", true)] {
+        let mut spec = query(&s, s.scan().build().unwrap(), Arc::new(CollectSink::default()));
+        spec.conf.set("spark.sql.streaming.offsetLog.formatVersion", value);
+        let started = manager().start(spec).await;
+        let error = started.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(
+            error.contains("the setting `spark.sql.streaming.offsetLog.formatVersion=2`"),
+            !fine,
+            "{error}"
+        );
+        if let Ok(running) = started {
+            running.stop().await;
+        }
+    }
 }
 
 #[tokio::test]
