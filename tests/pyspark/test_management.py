@@ -299,3 +299,12 @@ def test_an_interrupt_stops_streams_and_leaves_listeners(spark, stream):
     eventually(lambda: not other.isActive and len(ends) == 2)
     spark.streams.removeListener(listener)
     assert sorted(ends) == sorted([(mine.runId, None), (other.runId, None)])
+
+
+def test_a_memory_table_shows_names_that_repeat(spark, folder):
+    rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 3).option("startTimestamp", 1000).load()
+    doubled = rows.select("value", (rows.value * 2).alias("value"))
+    query = doubled.writeStream.format("memory").queryName("doubled").trigger(once=True).start()
+    query.awaitTermination()
+    assert spark.table("doubled").columns == ["value", "value"]
+    assert tuples(spark.table("doubled")) == [(0, 0), (1, 2), (2, 4)]

@@ -31,8 +31,9 @@ impl View {
         match &self.definition {
             Definition::Relation(table) => table.clone(),
             Definition::Memory(sink) => {
-                let names: Vec<String> = sink.schema().fields().iter().map(|f| f.name().clone()).collect();
-                ResolvedTable::Provider(sink.table(&names))
+                let columns = sink.schema();
+                let names: Vec<String> = (0..columns.fields().len()).map(|i| format!("c{i}")).collect();
+                ResolvedTable::Shown { provider: sink.table(&names), columns }
             }
         }
     }

@@ -135,6 +135,11 @@ impl<'a> Translator<'a> {
     fn resolved_table(&self, found: &'a ResolvedTable) -> Result<Frame> {
         match found {
             ResolvedTable::Provider(provider) => self.scan(Arc::clone(provider)),
+            ResolvedTable::Shown { provider, columns } => {
+                let source = provider_as_source(Arc::clone(provider));
+                let scan = LogicalPlanBuilder::scan(self.new_id(), source, None)?.build()?;
+                self.renamed(scan, columns, false)
+            }
             ResolvedTable::Stream(spec) => self.stream(spec.clone()),
             ResolvedTable::View { relation, resolved } => self.frame_with(relation, resolved),
         }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use datafusion::catalog::TableProvider;
+use datafusion::{arrow::datatypes::SchemaRef, catalog::TableProvider};
 use millstream_engine::{batch::CachedTable, source::SourceSpec};
 use spark_connect_proto as proto;
 
@@ -44,8 +44,15 @@ pub enum ResolvedTable {
     },
     /// A table read as a stream.
     Stream(SourceSpec),
-    /// Rows at hand, for example a memory sink; the provider's schema has the user's names.
+    /// Rows at hand; the provider's schema has the user's names, each once.
     Provider(Arc<dyn TableProvider>),
+    /// Rows at hand under names of their own, shown under the user's, which may repeat: a memory sink.
+    Shown {
+        /// The rows; names are unique.
+        provider: Arc<dyn TableProvider>,
+        /// The columns as they are shown, by position.
+        columns: SchemaRef,
+    },
 }
 
 impl ResolvedSet {
