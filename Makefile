@@ -4,6 +4,7 @@
 CARGO  ?= cargo
 PYTHON ?= python3
 ROWS   ?= 1048573
+CASES  ?= 2000
 
 BIN    := target/debug/millstream
 VENV   := .venv/ready
@@ -14,7 +15,7 @@ DATA   := .build/accelerometer-$(ROWS).csv
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python lint fmt bench compare origin spark-tests suites record clean
+.PHONY: help build demo test test-rust test-python nightly lint fmt bench compare origin spark-tests suites record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ test-rust: $(PROTOC) ## unit, reference, golden and tidy tests, then doc tests
 
 test-python: build $(VENV) ## the real client against the dev binary
 	.venv/bin/python -m pytest -q tests/pyspark
+
+nightly: $(PROTOC) ## every random test with CASES=2000 cases (make test has a hundred)
+	PROPTEST_CASES=$(CASES) nice scripts/cargo-test $(CARGO)
 
 fmt: ## formats the Rust code
 	$(CARGO) fmt --all

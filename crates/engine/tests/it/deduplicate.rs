@@ -20,6 +20,7 @@ use millstream_engine::{
     sink::OutputMode,
     time::Millis,
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use crate::support::state_run::{MemoryStorage, Partitions, StateRun};
@@ -220,7 +221,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
     #[test]
     fn every_batch_equals_the_reference(case in case()) {

@@ -1,5 +1,6 @@
 //! The compactible log against a model: a list of (number, entries).
 
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::*;
@@ -32,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(24)))]
 
     #[test]
     fn holds_what_the_model_holds(steps in prop::collection::vec(step(), 1..60), interval in 1..12i64) {

@@ -5,6 +5,7 @@ use datafusion::arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
     util::display::{ArrayFormatter, FormatOptions},
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::{
@@ -116,7 +117,7 @@ fn field() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(2000)))]
 
     #[test]
     fn the_one_pass_path_equals_the_plain_path(

@@ -15,6 +15,7 @@ use datafusion::{
     },
     common::ScalarValue,
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::*;
@@ -99,7 +100,7 @@ fn rows() -> impl Strategy<Value = Rows> {
 const ALL: [u32; 4] = [0, 1, 2, 3];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(60)))]
 
     #[test]
     fn every_way_to_the_buffer_gives_one_answer(rows in rows()) {

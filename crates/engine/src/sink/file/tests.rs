@@ -11,6 +11,7 @@ use datafusion::{
     },
     physical_plan::stream::RecordBatchStreamAdapter,
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 mod whole_query;
@@ -259,7 +260,7 @@ fn turn() -> impl Strategy<Value = Turn> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(16)))]
 
     #[test]
     fn two_queries_share_a_folder_and_each_row_arrives_once(

@@ -19,6 +19,7 @@ use millstream_engine::{
     sink::OutputMode,
     time::{Millis, WindowSpec},
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::{
@@ -339,7 +340,7 @@ fn assert_sorted(rows: &[Vec<String>], case: &Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
     #[test]
     fn every_batch_equals_the_reference(case in case()) {

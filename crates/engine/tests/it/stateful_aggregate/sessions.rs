@@ -7,6 +7,7 @@ use datafusion::{
     logical_expr::{Expr, cast, col, lit},
 };
 use millstream_engine::{query::BatchId, sink::OutputMode, time::Millis};
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::{
@@ -296,7 +297,7 @@ async fn check(case: &Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
 
     #[test]
     fn every_batch_of_sessions_equals_the_reference(case in case()) {

@@ -18,6 +18,7 @@ use millstream_engine::{
     sink::OutputMode,
     time::Millis,
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::reference::{Bound, Case, Counts, Joined, Model, Row};
@@ -223,7 +224,7 @@ async fn check(case: Case, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(150)))]
     #[test]
     fn joins_are_sparks(case in case(), steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

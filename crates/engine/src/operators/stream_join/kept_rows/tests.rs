@@ -6,6 +6,7 @@ use datafusion::arrow::{
     array::{Int64Array, RecordBatch},
     datatypes::{DataType, Field, Int64Type, Schema},
 };
+use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::{KeptRows, Matches, NEVER, NONE, NewRows};
@@ -50,7 +51,7 @@ fn check(kept: &KeptRows, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(cases(64)))]
     #[test]
     fn rows_come_age_and_leave(steps in prop::collection::vec(step(), 1..60), ages in any::<bool>(), removes in any::<bool>()) {
         let int = |name| Field::new(name, DataType::Int64, true);
