@@ -53,10 +53,18 @@ impl BatchResult {
         {
             return only;
         }
-        let schema = self.schema;
-        let ahead: Vec<SendableRecordBatchStream> = self.partitions.into_iter().map(read_ahead).collect();
-        Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(ahead).flatten()))
+        in_order(self.schema, self.partitions)
     }
+}
+
+/// The rows of `partitions` in their order; all run side by side, each at most a few batches
+/// ahead of the reader.
+pub(crate) fn in_order(
+    schema: SchemaRef,
+    partitions: Vec<SendableRecordBatchStream>,
+) -> SendableRecordBatchStream {
+    let ahead: Vec<SendableRecordBatchStream> = partitions.into_iter().map(read_ahead).collect();
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(ahead).flatten()))
 }
 
 /// Polls `rows` on a task of its own; dropping the returned stream aborts the task.

@@ -10,9 +10,9 @@ use datafusion::{
 };
 
 use super::{
-    CollectMetricsExec, NondeterministicExec, SessionWindowExec, StatefulExec, StatefulOperator,
-    TimeWindowExec, UpdatingSessionsExec, deduplicate::DeduplicateNode, global_limit::GlobalLimitNode,
-    stateful_aggregate::AggregateNode, stream_join::JoinNode,
+    CollectMetricsExec, StatefulExec, StatefulOperator, UpdatingSessionsExec, deduplicate::DeduplicateNode,
+    global_limit::GlobalLimitNode, nondeterministic::NondeterministicNode, session_window::SessionWindowNode,
+    stateful_aggregate::AggregateNode, stream_join::JoinNode, time_window::TimeWindowNode,
 };
 use crate::plan::{
     CollectMetrics, Deduplicate, GlobalLimit, Nondeterministic, SessionWindow, StatefulAggregate, StreamJoin,
@@ -38,11 +38,11 @@ pub fn plan_extension(
     };
     if let Some(window) = node.as_any().downcast_ref::<TimeWindow>() {
         let (schema, input) = input()?;
-        return TimeWindowExec::plan(window, schema, input, session).map(Some);
+        return TimeWindowNode::plan(window, schema, input, session).map(Some);
     }
     if let Some(window) = node.as_any().downcast_ref::<SessionWindow>() {
         let (schema, input) = input()?;
-        return SessionWindowExec::plan(window, schema, input, session).map(Some);
+        return SessionWindowNode::plan(window, schema, input, session).map(Some);
     }
     if let Some(sessions) = node.as_any().downcast_ref::<UpdatingSessions>() {
         let (schema, input) = input()?;
@@ -50,7 +50,7 @@ pub fn plan_extension(
     }
     if let Some(node) = node.as_any().downcast_ref::<Nondeterministic>() {
         let (_, input) = input()?;
-        return Ok(Some(NondeterministicExec::plan(node, input)));
+        return Ok(Some(NondeterministicNode::plan(node, input)));
     }
     if let Some(observe) = node.as_any().downcast_ref::<CollectMetrics>() {
         let (schema, input) = input()?;

@@ -10,42 +10,56 @@ use datafusion::{
         array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch},
         datatypes::SchemaRef,
     },
-    common::{Result, internal_datafusion_err, tree_node::TreeNodeRecursion},
-    execution::{SendableRecordBatchStream, TaskContext},
+    common::Result,
     logical_expr::UserDefinedLogicalNodeCore,
-    physical_expr::EquivalenceProperties,
-    physical_plan::{
-        ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr,
-        PlanProperties, ReplaceChildrenOptions, execution_plan::CardinalityEffect,
-        stream::RecordBatchStreamAdapter,
-    },
+    physical_plan::{ExecutionPlan, PhysicalExpr},
 };
-use futures::StreamExt;
 
-use super::XorShiftRandom;
+use super::{
+    XorShiftRandom,
+    rowwise::{Change, Rowwise, RowwiseExec},
+};
 use crate::plan::{Nondeterministic, RowFunction};
 
 /// The input's columns and those of the functions.
-#[derive(Debug, Clone)]
-pub struct NondeterministicExec {
-    input: Arc<dyn ExecutionPlan>,
+#[derive(Debug)]
+pub(super) struct NondeterministicNode {
     functions: Vec<RowFunction>,
-    properties: Arc<PlanProperties>,
 }
 
-impl NondeterministicExec {
+impl NondeterministicNode {
     /// Plans the logical node over its planned input.
-    pub fn plan(node: &Nondeterministic, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        let properties = properties(&input, Arc::clone(node.schema().inner()));
-        Arc::new(Self { input, functions: node.functions().collect(), properties })
+    pub(super) fn plan(node: &Nondeterministic, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        RowwiseExec::plan(Self { functions: node.functions().collect() }, input, node.schema().inner())
     }
 }
 
-fn properties(input: &Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<PlanProperties> {
-    let below = input.properties();
-    let partitions = Partitioning::UnknownPartitioning(below.partitioning.partition_count());
-    let equivalence = EquivalenceProperties::new(schema);
-    Arc::new(PlanProperties::new(equivalence, partitions, below.emission_type, below.boundedness))
+impl Rowwise for NondeterministicNode {
+    fn name(&self) -> &'static str {
+        "NondeterministicExec"
+    }
+
+    fn expressions(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        Vec::new()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.functions)
+    }
+
+    fn keeps_rows(&self) -> bool {
+        true
+    }
+
+    fn begin(&self, partition: usize, schema: &SchemaRef) -> Result<Change> {
+        let schema = Arc::clone(schema);
+        let mut drawers: Vec<Drawer> = self.functions.iter().map(|f| Drawer::new(*f, partition)).collect();
+        Ok(Box::new(move |batch| {
+            let mut columns = batch.columns().to_vec();
+            columns.extend(drawers.iter_mut().map(|drawer| drawer.draw(batch.num_rows())));
+            Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
+        }))
+    }
 }
 
 /// One function on the rows of one partition.
@@ -83,80 +97,5 @@ impl Drawer {
             }
             Self::Constant(value) => Arc::new(Int32Array::from_value(*value, rows)),
         }
-    }
-}
-
-impl DisplayAs for NondeterministicExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NondeterministicExec: {:?}", self.functions)
-    }
-}
-
-impl ExecutionPlan for NondeterministicExec {
-    fn name(&self) -> &str {
-        "NondeterministicExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children
-            .pop()
-            .ok_or_else(|| internal_datafusion_err!("a nondeterministic node without input"))?;
-        let properties = match options.children_properties {
-            ChildrenPropertiesMode::Keep => Arc::clone(&self.properties),
-            ChildrenPropertiesMode::Recompute => properties(&input, self.schema()),
-        };
-        Ok(Arc::new(Self { input, properties, ..self.as_ref().clone() }))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = self.input.execute(partition, context)?;
-        let schema = self.schema();
-        let output = Arc::clone(&schema);
-        let mut drawers: Vec<Drawer> = self.functions.iter().map(|f| Drawer::new(*f, partition)).collect();
-        let rows = rows.map(move |batch| {
-            let batch = batch?;
-            let mut columns = batch.columns().to_vec();
-            columns.extend(drawers.iter_mut().map(|drawer| drawer.draw(batch.num_rows())));
-            Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(output, rows)))
     }
 }

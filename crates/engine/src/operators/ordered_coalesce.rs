@@ -20,12 +20,10 @@ use datafusion::{
         ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
         Partitioning, PhysicalExpr, PlanProperties, ReplaceChildrenOptions,
         coalesce_partitions::CoalescePartitionsExec, limit::GlobalLimitExec,
-        stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{StreamExt, stream};
 
-use crate::batch::read_ahead;
+use crate::batch::in_order;
 
 /// One partition out of many, in their order. All run side by side, each at most a few
 /// batches ahead of the reader.
@@ -102,10 +100,10 @@ impl ExecutionPlan for OrderedCoalesceExec {
         if partitions == 1 {
             return self.input.execute(0, context);
         }
-        let ahead = (0..partitions)
-            .map(|i| self.input.execute(i, Arc::clone(&context)).map(read_ahead))
+        let partitions = (0..partitions)
+            .map(|i| self.input.execute(i, Arc::clone(&context)))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream::iter(ahead).flatten())))
+        Ok(in_order(self.schema(), partitions))
     }
 }
 
@@ -152,9 +150,11 @@ mod tests {
         },
         physical_plan::{
             collect,
+            stream::RecordBatchStreamAdapter,
             streaming::{PartitionStream, StreamingTableExec},
         },
     };
+    use futures::{StreamExt, stream};
 
     use super::*;
 

@@ -11,50 +11,58 @@ use datafusion::{
         datatypes::{DataType, Fields, SchemaRef, TimestampMicrosecondType},
     },
     catalog::Session,
-    common::{DFSchema, Result, internal_datafusion_err, tree_node::TreeNodeRecursion},
-    execution::{SendableRecordBatchStream, TaskContext},
-    physical_expr::EquivalenceProperties,
-    physical_plan::{
-        ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr,
-        PlanProperties, ReplaceChildrenOptions, stream::RecordBatchStreamAdapter,
-    },
+    common::{DFSchema, Result, internal_datafusion_err},
+    logical_expr::UserDefinedLogicalNodeCore,
+    physical_plan::{ExecutionPlan, PhysicalExpr},
 };
-use futures::StreamExt;
 
+use super::rowwise::{Change, Rowwise, RowwiseExec};
 use crate::{plan::TimeWindow, time::WindowSpec};
 
 /// Appends the window column, latest window first; rows whose time is null vanish.
-#[derive(Debug, Clone)]
-pub struct TimeWindowExec {
-    input: Arc<dyn ExecutionPlan>,
+#[derive(Debug)]
+pub(super) struct TimeWindowNode {
     time: Arc<dyn PhysicalExpr>,
     spec: WindowSpec,
-    properties: Arc<PlanProperties>,
 }
 
-impl TimeWindowExec {
+impl TimeWindowNode {
     /// Plans the logical node over its planned input.
     ///
     /// # Errors
     /// When the time expression cannot be planned.
-    pub fn plan(
+    pub(super) fn plan(
         node: &TimeWindow,
         schema: &DFSchema,
         input: Arc<dyn ExecutionPlan>,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let time = session.create_physical_expr(node.time().clone(), schema)?;
-        let output = datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(node).inner();
-        let properties = properties(&input, Arc::clone(output));
-        Ok(Arc::new(Self { input, time, spec: node.spec(), properties }))
+        Ok(RowwiseExec::plan(Self { time, spec: node.spec() }, input, node.schema().inner()))
     }
 }
 
-fn properties(input: &Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<PlanProperties> {
-    let below = input.properties();
-    let partitions = Partitioning::UnknownPartitioning(below.partitioning.partition_count());
-    let equivalence = EquivalenceProperties::new(schema);
-    Arc::new(PlanProperties::new(equivalence, partitions, below.emission_type, below.boundedness))
+impl Rowwise for TimeWindowNode {
+    fn name(&self) -> &'static str {
+        "TimeWindowExec"
+    }
+
+    fn expressions(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.time]
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (duration, slide, start) = (self.spec.duration(), self.spec.slide(), self.spec.start_time());
+        write!(f, "time={}, duration={duration} us, slide={slide} us, start={start} us", self.time)
+    }
+
+    fn begin(&self, _partition: usize, schema: &SchemaRef) -> Result<Change> {
+        let (schema, time, spec) = (Arc::clone(schema), Arc::clone(&self.time), self.spec);
+        Ok(Box::new(move |batch| {
+            let time = time.evaluate(&batch)?.into_array(batch.num_rows())?;
+            expand(&batch, &time, spec, &schema)
+        }))
+    }
 }
 
 /// Expands one batch.
@@ -92,72 +100,4 @@ pub(super) fn window_column(fields: &Fields, starts: Vec<i64>, ends: Vec<i64>) -
         Arc::new(TimestampMicrosecondArray::from(micros).with_data_type(start.data_type().clone()))
     };
     Ok(Arc::new(StructArray::try_new(fields.clone(), vec![edge(starts), edge(ends)], None)?))
-}
-
-impl DisplayAs for TimeWindowExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (duration, slide, start) = (self.spec.duration(), self.spec.slide(), self.spec.start_time());
-        write!(
-            f,
-            "TimeWindowExec: time={}, duration={duration} us, slide={slide} us, start={start} us",
-            self.time
-        )
-    }
-}
-
-impl ExecutionPlan for TimeWindowExec {
-    fn name(&self) -> &str {
-        "TimeWindowExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        f(&self.time)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.pop().ok_or_else(|| internal_datafusion_err!("window without input"))?;
-        let properties = match options.children_properties {
-            ChildrenPropertiesMode::Keep => Arc::clone(&self.properties),
-            ChildrenPropertiesMode::Recompute => properties(&input, self.schema()),
-        };
-        Ok(Arc::new(Self { input, properties, ..self.as_ref().clone() }))
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = self.input.execute(partition, context)?;
-        let (schema, time, spec) = (self.schema(), Arc::clone(&self.time), self.spec);
-        let output = Arc::clone(&schema);
-        let expanded = rows.map(move |batch| {
-            let batch = batch?;
-            let time = time.evaluate(&batch)?.into_array(batch.num_rows())?;
-            expand(&batch, &time, spec, &schema)
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(output, expanded)))
-    }
 }
