@@ -5,6 +5,6 @@ mod collect;
 mod write;
 
 pub use cached::CachedTable;
-pub(crate) use collect::{in_order, read_ahead};
 pub use collect::{BatchResult, execute};
+pub(crate) use collect::{in_order, read_ahead};
 pub use write::{BatchWrite, SaveMode};

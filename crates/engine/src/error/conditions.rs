@@ -178,6 +178,8 @@ conditions! {
     "FAILED_READ_FILE.NO_HINT" "KD001" Spark "Encountered error while reading file <path>. ";
     "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH" "KD001" Spark "Encountered error while reading file <path>. Data type mismatches when reading Parquet column <column>. Expected Spark type <expectedType>, actual Parquet type <actualType>.";
     "FIELD_NOT_FOUND" "42704" Analysis "No such struct field <fieldName> in <fields>.";
+    "FOREACH_BATCH_USER_FUNCTION_ERROR" "39000" Spark "An error occurred in the user provided function in foreach batch sink. Reason: <reason>";
+    "FOREACH_USER_FUNCTION_ERROR" "39000" Spark "An error occurred in the user provided function in foreach sink. Reason: <reason>";
     "GROUPING_COLUMN_MISMATCH" "42803" Analysis "Column of grouping (<grouping>) can't be found in grouping columns <groupingColumns>.";
     "GROUPING_ID_COLUMN_MISMATCH" "42803" Analysis "Columns of grouping_id (<groupingIdColumn>) does not match grouping columns (<groupByColumns>).";
     "GROUPING_SIZE_LIMIT_EXCEEDED" "54000" Analysis "Grouping sets size cannot be greater than <maxSize>.";

@@ -93,9 +93,9 @@ impl SparkError {
 
     /// The same error with `cause` attached; it is shown after the message.
     #[must_use]
-    pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub fn caused_by(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let mut inner = self.into_inner();
-        inner.cause = Some(Arc::new(cause));
+        inner.cause = Some(cause.into().into());
         Self { inner: Arc::new(inner) }
     }
 

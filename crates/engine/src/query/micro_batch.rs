@@ -4,6 +4,7 @@
 //! latestOffset   each source: how far this batch may reach
 //! walCommit      offsets/N           ┐ side by side: what is staged is
 //! addBatch       execute, stage      ┘ invisible until both are durable
+//!                                    (foreach and foreachBatch: after walCommit)
 //!                publish             from here on readers see the batch
 //!                state commits       version N+1 of each stateful operator
 //! commitOffsets  commits/N           durable before offsets/N+1
@@ -135,14 +136,13 @@ impl Execution {
 
     /// Runs the constructed batch to its commit.
     pub(super) async fn run_batch(&mut self) -> Step<Outcome> {
-        let log = self.log_offsets();
+        let mut log = self.log_offsets();
+        if self.sink.acts_at_once() {
+            self.logged(log.take()).await?;
+        }
         let staged = self.stage().await;
         // The log write holds the checkpoint: it has to end before the run may.
-        let began = self.run.clock.monotonic();
-        if let Some(log) = log {
-            join(log).await?;
-        }
-        self.reporter.took("walCommit", self.run.clock.monotonic().saturating_sub(began));
+        self.logged(log).await?;
         let (staged, context) = staged?;
 
         let began = self.run.clock.monotonic();
@@ -180,6 +180,16 @@ impl Execution {
         };
         let (checkpoint, id) = (Arc::clone(&self.checkpoint), self.batch.id);
         Some(tokio::task::spawn_blocking(move || checkpoint.offsets.add(id, &offsets)))
+    }
+
+    /// Waits until `offsets/N` is durable.
+    async fn logged(&mut self, log: Option<JoinHandle<Result<()>>>) -> Result<()> {
+        let began = self.run.clock.monotonic();
+        if let Some(log) = log {
+            join(log).await?;
+        }
+        self.reporter.took("walCommit", self.run.clock.monotonic().saturating_sub(began));
+        Ok(())
     }
 
     /// The watermarks of the batch, operator by operator.

@@ -2,17 +2,21 @@
 
 mod console;
 pub mod file;
+mod foreach;
+mod foreach_batch;
 mod memory;
 mod noop;
 mod rows;
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use async_trait::async_trait;
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 
-use crate::{Result, query::BatchId};
+use crate::{Result, SparkError, query::BatchId};
 pub use console::{ConsoleSink, ConsoleWriter};
+pub use foreach::{ForeachSink, ForeachWriter, PartitionWriter};
+pub use foreach_batch::{BatchFunction, BatchRows, ForeachBatchSink};
 pub use memory::MemorySink;
 pub use noop::NoopSink;
 pub(crate) use rows::each_partition;
@@ -48,6 +52,13 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// Output modes this sink accepts.
     fn supports(&self, mode: OutputMode) -> bool;
 
+    /// Whether staging itself is seen outside, because a user's code runs in it. It then
+    /// begins only when the batch's offsets are durable: the same number comes with the same
+    /// rows again.
+    fn acts_at_once(&self) -> bool {
+        false
+    }
+
     /// Consumes the batch's rows and makes them ready.
     ///
     /// `schema` holds the user's column names, which may repeat; the columns of `rows`
@@ -72,4 +83,24 @@ pub trait StagedBatch: Send {
     /// Returns the number of rows written, where the sink counts them (Spark's
     /// `sink.numOutputRows`; `None` prints as -1).
     async fn publish(self: Box<Self>) -> Result<Option<i64>>;
+}
+
+/// A batch that is visible since it was staged.
+struct Done {
+    rows: Option<i64>,
+}
+
+#[async_trait]
+impl StagedBatch for Done {
+    async fn publish(self: Box<Self>) -> Result<Option<i64>> {
+        Ok(self.rows)
+    }
+}
+
+/// An error of a user's code: Spark's own as it is, others under `class` with their text.
+fn user_error(class: &str, error: Box<dyn Error + Send + Sync>) -> SparkError {
+    match error.downcast::<SparkError>() {
+        Ok(own) => *own,
+        Err(other) => SparkError::new(class).with("reason", other.to_string()).caused_by(other),
+    }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 
-use super::{OutputMode, Sink, StagedBatch, rows};
+use super::{Done, OutputMode, Sink, StagedBatch, rows};
 use crate::{Result, query::BatchId};
 
 /// A sink that forgets.
@@ -26,15 +26,7 @@ impl Sink for NoopSink {
         _schema: SchemaRef,
         rows: Vec<SendableRecordBatchStream>,
     ) -> Result<Box<dyn StagedBatch>> {
-        Ok(Box::new(Counted(rows::drain(rows).await?)))
-    }
-}
-
-struct Counted(usize);
-
-#[async_trait]
-impl StagedBatch for Counted {
-    async fn publish(self: Box<Self>) -> Result<Option<i64>> {
-        Ok(i64::try_from(self.0).ok())
+        let rows = rows::drain(rows).await?;
+        Ok(Box::new(Done { rows: i64::try_from(rows).ok() }))
     }
 }

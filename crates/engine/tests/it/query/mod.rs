@@ -1,6 +1,7 @@
 //! The micro-batch loop: against real Spark, against failures, against misuse.
 
 mod failures;
+mod foreach;
 mod golden;
 mod lifecycle;
 mod reexecution;
