@@ -15,7 +15,7 @@ DATA   := .build/accelerometer-$(ROWS).csv
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python nightly lint fmt bench compare origin spark-tests suites record clean
+.PHONY: help build demo test test-rust test-python nightly lint fmt bench bench-latency release compare origin spark-tests suites record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,9 +45,15 @@ nightly: $(PROTOC) ## every random test with CASES=2000 cases (make test has a h
 fmt: ## formats the Rust code
 	$(CARGO) fmt --all
 
-bench: $(VENV) $(SPARK) $(PROTOC) ## the same script on ours (release build) and on Spark 4.3, compared, then timed (needs Java)
+bench: release $(VENV) $(SPARK) ## the same scripts on ours (release build) and on Spark 4.3, checked and timed: make bench W="w2 w4" (needs Java)
+	.venv/bin/python bench/run.py --millstream target/release/millstream --spark-python .venv-spark/bin/python --out .build/bench $(W)
+
+bench-latency: release $(VENV) $(SPARK) ## small files one after another: from the rename to the sink, and the time to start (needs Java)
+	.venv/bin/python bench/latency.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
+	.venv/bin/python bench/startup.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
+
+release: $(PROTOC) ## the binary, optimised
 	$(CARGO) build --locked --release --bin millstream
-	.venv/bin/python bench/run.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
 
 compare: build $(VENV) $(SPARK) ## examples/three_tasks.py on ours and on Spark 4.3; compares what both wrote (needs Java)
 	.venv/bin/python scripts/compare.py --millstream $(BIN) --spark-python .venv-spark/bin/python

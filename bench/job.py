@@ -1,9 +1,10 @@
-"""The measured job: a CSV folder, event time, one windowed aggregate. Runs on whatever session PySpark finds.
+"""Runs one workload on whatever session PySpark finds, to the end of its data.
 
-    python bench/job.py --input DIR --query tumbling --out RESULT.json
+    python bench/job.py --workload w2 --input DIR --format csv --out DIR
 
-Prints one line of JSON: rows, seconds from start() to the end of the query, seconds in all. The clock starts after the
-session stands, so neither engine pays for its start-up here; it is reported apart.
+Prints one line of JSON: rows read, seconds from start() to the end of the query, seconds until the session stood, and
+for a workload without files the totals of its output. The clock starts after the session stands, so neither engine
+pays for its start-up here.
 """
 
 import time
@@ -12,62 +13,60 @@ BEGIN = time.monotonic()
 
 import argparse  # noqa: E402
 import json  # noqa: E402
-import tempfile  # noqa: E402
+import pathlib  # noqa: E402
+import sys  # noqa: E402
 
 from pyspark.sql import SparkSession  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 
-WINDOWS = {"tumbling": ("1 minute",), "sliding": ("60 seconds", "1 second")}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from workloads import WORKLOADS  # noqa: E402
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
+    options.add_argument("--workload", choices=WORKLOADS, required=True)
     options.add_argument("--input", required=True)
-    options.add_argument("--query", choices=WINDOWS, required=True)
-    options.add_argument("--out", required=True)
-    options.add_argument("--files-per-batch", default="2")
+    options.add_argument("--format", required=True)
+    options.add_argument("--out", required=True, help="an empty folder for output and checkpoint")
     options.add_argument("--master")
     given = options.parse_args()
+    workload = WORKLOADS[given.workload]
 
     builder = SparkSession.builder
     if given.master:
         builder = builder.master(given.master).config("spark.ui.enabled", "false").config("spark.log.level", "ERROR")
+        builder = builder.config("spark.driver.memory", "4g")
     spark = builder.getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     spark.range(1).collect()
     ready = time.monotonic() - BEGIN
 
-    rows = (
-        spark.readStream.schema("time LONG, pid STRING, x DOUBLE, y DOUBLE, z DOUBLE")
-        .option("maxFilesPerTrigger", given.files_per_batch)
-        .csv(given.input)
-        .select(F.timestamp_millis("time").alias("ts"), "pid", F.expr("sqrt(x * x + y * y + z * z)").alias("mag"))
-    )
-    counts = (
-        rows.withWatermark("ts", "10 seconds")
-        .groupBy(F.window("ts", *WINDOWS[given.query]), "pid")
-        .agg(F.count("*").alias("n"), F.avg("mag").alias("average"), F.max("mag").alias("peak"))
-        .selectExpr("unix_timestamp(window.start) start", "pid", "n", "average", "peak")
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        begin = time.monotonic()
-        query = (
-            counts.writeStream.outputMode("append")
-            .format("parquet")
-            .option("path", f"{scratch}/out")
-            .option("checkpointLocation", f"{scratch}/checkpoint")
-            .trigger(availableNow=True)
-            .start()
-        )
-        query.awaitTermination()
-        seconds = time.monotonic() - begin
-        if error := query.exception():
-            raise SystemExit(str(error))
-        read = sum(sum(s["numInputRows"] for s in p["sources"]) for p in query.recentProgress)
-        result = spark.read.parquet(f"{scratch}/out").orderBy("start", "pid").toPandas()
-    result.to_json(given.out, orient="values", double_precision=15)
-    print(json.dumps({"rows": int(read), "seconds": seconds, "ready": ready, "results": len(result)}), flush=True)
+    result = workload.query(spark, given.input, given.format)
+    if workload.sink == "noop":
+        totals = [F.sum(name).alias(name) for name in workload.sums]
+        result = result.observe("totals", F.count(F.lit(1)).alias("rows"), *totals)
+    writer = result.writeStream.outputMode(workload.mode).format(workload.sink)
+    writer = writer.option("checkpointLocation", f"{given.out}/checkpoint").trigger(availableNow=True)
+    if workload.sink != "noop":
+        writer = writer.option("path", f"{given.out}/rows")
+    begin = time.monotonic()
+    query = writer.start()
+    query.awaitTermination()
+    seconds = time.monotonic() - begin
+    if error := query.exception():
+        raise SystemExit(str(error))
+    progress = query.recentProgress
+    read = sum(sum(s["numInputRows"] for s in p["sources"]) for p in progress)
+    said = {"rows": int(read), "seconds": seconds, "ready": ready, "batches": len(progress)}
+    if workload.sink == "noop":
+        # A Connect client gets values beside their schema, a classic one a row of them.
+        batches = [p["observedMetrics"]["totals"] for p in progress if p["observedMetrics"]]
+        batches = [b["values"] if "values" in b else list(b) for b in batches]
+        names = ("rows", *workload.sums)
+        said["totals"] = {name: sum(b[i] or 0 for b in batches) for i, name in enumerate(names)}
+    print(json.dumps(said), flush=True)
     spark.stop()
 
 

@@ -1,127 +1,113 @@
-"""Measures bench/job.py on millstream and on Apache Spark, in turns (`make bench`).
+"""Measures the workloads on millstream and on Apache Spark, in turns (`make bench`, `make bench W="w2 w4"`).
 
-First the results of both are compared, then the runs alternate; medians, ratios and the peak memory of each process
-tree are printed. Measure on a machine that does nothing else.
+Every run's totals are compared with a reference computed by NumPy and pandas; medians, ratios and the peak memory of
+each process tree are printed, and written as a table and a plot. Measure on a machine that does nothing else.
 """
 
 import argparse
 import json
 import math
-import os
 import pathlib
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-import time
+
+import pyarrow.csv
+import pyarrow.dataset
+
+import data
+import measure
+import report
+from reference import REFERENCES
+from workloads import WORKLOADS, Workload
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "examples"))
-import generate_accelerometer  # noqa: E402
 
 
-def tree_memory(pid: int) -> int:
-    """Resident kilobytes of a process and all below it."""
-    total, todo = 0, [pid]
-    while todo:
-        current = todo.pop()
-        try:
-            status = pathlib.Path(f"/proc/{current}/status").read_text()
-            total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
-            for task in pathlib.Path(f"/proc/{current}/task").iterdir():
-                todo += map(int, (task / "children").read_text().split())
-        except (OSError, StopIteration):
-            continue
-    return total
+def written(out: pathlib.Path, workload: Workload) -> dict:
+    """Totals of the files of a run; a file counts if the sink's log names it."""
+    files = [json.loads(line)["path"] for log in (out / "rows/_spark_metadata").iterdir() if not log.name.startswith(".")
+             for line in log.read_text().splitlines()[1:]]
+    paths = sorted({file.removeprefix("file://") for file in files})
+    if workload.sink == "csv":
+        names = ["ts", "pid", "x", "y", "z", "mag"]
+        form = pyarrow.dataset.CsvFileFormat(read_options=pyarrow.csv.ReadOptions(column_names=names))
+    else:
+        form = "parquet"
+    paths = [path for path in paths if pathlib.Path(path).stat().st_size > 0]
+    table = pyarrow.dataset.dataset(paths, format=form).to_table(columns=list(workload.sums)).to_pandas()
+    return {"rows": len(table), **{name: float(table[name].sum()) for name in workload.sums}}
 
 
-def measured(command: list[str], environment: dict) -> dict:
-    """Runs a command to its end; its last line of JSON, and the peak memory of its process tree."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | {"PYTHONWARNINGS": "ignore"} | environment
-    )
-    peak = 0
-
-    def watch():
-        nonlocal peak
-        while process.poll() is None:
-            peak = max(peak, tree_memory(process.pid))
-            time.sleep(0.05)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    output, errors = process.communicate()
-    watcher.join()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{output}\n{errors[-3000:]}")
-    return json.loads(output.strip().splitlines()[-1]) | {"megabytes": peak / 1024}
+def check(engine: str, name: str, got: dict, expected: dict) -> None:
+    for key, value in expected.items():
+        if not math.isclose(got[key], value, rel_tol=1e-9):
+            sys.exit(f"{name}: {engine} came to {key} = {got[key]}, the reference says {value}")
 
 
-def same(ours: pathlib.Path, theirs: pathlib.Path) -> bool:
-    a, b = json.loads(ours.read_text()), json.loads(theirs.read_text())
-    close = lambda x, y: x == y or (isinstance(x, float) and math.isclose(x, y, rel_tol=1e-9))  # noqa: E731
-    return len(a) == len(b) > 0 and all(all(map(close, x, y)) for x, y in zip(a, b))
-
-
-def generate(folder: pathlib.Path, rows: int, files: int) -> None:
-    """All people in time together, in `files` files."""
-    folder.mkdir()
-    frame = generate_accelerometer.accelerometer(rows).sort_values("time", kind="stable")
-    for i in range(files):
-        piece = frame[i * rows // files : (i + 1) * rows // files]
-        file = folder / f"{i:04d}.csv"
-        piece.to_csv(file, index=False, header=False)
-        os.utime(file, (1_700_000_000 + i, 1_700_000_000 + i))
+def measured(engine: str, command: list[str], extra: dict, name: str, folder: pathlib.Path, form: str, expected: dict) -> dict:
+    workload = WORKLOADS[name]
+    with tempfile.TemporaryDirectory(dir=folder.parent) as out:
+        arguments = ["--workload", name, "--input", str(folder), "--format", form, "--out", out]
+        result = measure.run([*command, *arguments], extra)
+        got = result["totals"] if workload.sink == "noop" else written(pathlib.Path(out), workload)
+        check(engine, name, got, expected)
+        size = sum(f.stat().st_size for f in pathlib.Path(out, "checkpoint").rglob("*") if f.is_file())
+    return result | {"results": expected["rows"], "checkpoint_megabytes": size / 1e6}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--millstream", type=pathlib.Path, required=True)
     options.add_argument("--python", default=sys.executable, help="with pyspark-client, for ours")
-    options.add_argument("--spark-python", required=True, help="with pyspark and its jars; empty measures ours alone")
-    options.add_argument("--rows", type=int, default=2_000_000)
-    options.add_argument("--files", type=int, default=20)
+    options.add_argument("--spark-python", default="", help="with pyspark and its jars; empty measures ours alone")
+    options.add_argument("--format", choices=["csv", "parquet"], default="csv")
+    options.add_argument("--scale", type=float, default=1.0, help="part of the rows to take (default all)")
     options.add_argument("--runs", type=int, default=3)
-    options.add_argument("--queries", nargs="+", default=["tumbling", "sliding"])
+    options.add_argument("--spark-runs", type=int, default=1, help="of Spark, in turns with the first of ours")
+    options.add_argument("--out", type=pathlib.Path, help="a folder for results.json, table.md and plot.svg")
+    options.add_argument("workloads", nargs="*", metavar="W", help="all if none is named")
     given = options.parse_args()
 
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch, "in")
-        print(f"{given.rows:,} rows in {given.files} files; {given.runs} runs each, in turns", flush=True)
-        generate(folder, given.rows, given.files)
-        job = [str(HERE / "job.py"), "--input", str(folder)]
-        engines = {"millstream": ([str(given.millstream.resolve()), "run", *job], {"PYSPARK_PYTHON": given.python})}
-        if given.spark_python:
-            spark = {"PYSPARK_PYTHON": given.spark_python, "SPARK_LOCAL_IP": "127.0.0.1"}
-            engines["spark"] = ([given.spark_python, *job, "--master", "local[2]"], spark)
-        for query in given.queries:
-            runs: dict[str, list[dict]] = {name: [] for name in engines}
-            for _ in range(given.runs):
-                for name, (command, environment) in engines.items():
-                    out = pathlib.Path(scratch, f"{name}.json")
-                    runs[name].append(measured([*command, "--query", query, "--out", str(out)], environment))
-            if len(engines) == 2 and not same(pathlib.Path(scratch, "millstream.json"), pathlib.Path(scratch, "spark.json")):
-                sys.exit(f"{query}: the results differ")
-            report(query, given.rows, runs)
+    job = str(HERE / "job.py")
+    engines = {"millstream": ([str(given.millstream.resolve()), "run", job], {"PYSPARK_PYTHON": given.python}, given.runs)}
+    if given.spark_python:
+        spark = {"PYSPARK_PYTHON": given.spark_python, "SPARK_LOCAL_IP": "127.0.0.1"}
+        engines["spark"] = ([given.spark_python, job, "--master", "local[2]"], spark, given.spark_runs)
+    scratch = pathlib.Path(tempfile.mkdtemp())
+    results = []
+    try:
+        for name in given.workloads or WORKLOADS:
+            workload = WORKLOADS[name]
+            rows = int(workload.rows * given.scale)
+            folder = data.prepare(scratch, workload.data, rows, given.format)
+            expected = REFERENCES[name](data.frames(workload.data, rows), workload.sums)
+            runs: dict[str, list[dict]] = {engine: [] for engine in engines}
+            for turn in range(max(given.runs, given.spark_runs)):
+                for engine, (command, extra, count) in engines.items():
+                    if turn < count:
+                        runs[engine].append(measured(engine, command, extra, name, folder, given.format, expected))
+            read = 2 * rows if workload.data == "pairs" else rows
+            results.append(summary(name, read, runs))
+            report.show(results[-1])
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if given.out:
+        report.write(given.out, results, given.format)
 
 
-def report(query: str, rows: int, runs: dict[str, list[dict]]) -> None:
-    print(f"\n{query}: {runs['millstream'][0]['results']:,} result rows" + (", the same on both" if len(runs) == 2 else ""))
-    print(f"{'':<12} {'seconds':>9} {'M rows/s':>9} {'start s':>9} {'peak MB':>9}")
-    medians = {}
-    for name, measurements in runs.items():
+def summary(name: str, rows: int, runs: dict[str, list[dict]]) -> dict:
+    out = {"workload": name, "says": WORKLOADS[name].says, "goal": WORKLOADS[name].goal, "rows": rows, "engines": {}}
+    for engine, measurements in runs.items():
         for measurement in measurements:
             if measurement["rows"] != rows:
-                sys.exit(f"{name} read {measurement['rows']} rows of {rows}")
-        medians[name] = {k: statistics.median(m[k] for m in measurements) for k in ("seconds", "ready", "megabytes")}
-        m = medians[name]
-        print(f"{name:<12} {m['seconds']:>9.2f} {rows / m['seconds'] / 1e6:>9.2f} {m['ready']:>9.2f} {m['megabytes']:>9.0f}")
-    if len(medians) == 2:
-        ours, theirs = medians["millstream"], medians["spark"]
-        ratio = {k: theirs[k] / ours[k] for k in ours}
-        print(f"{'ratio':<12} {ratio['seconds']:>9.1f} {ratio['seconds']:>9.1f} {ratio['ready']:>9.1f} {ratio['megabytes']:>9.1f}", flush=True)
+                sys.exit(f"{name}: {engine} read {measurement['rows']} rows of {rows}")
+        keys = [key for key, value in measurements[0].items() if isinstance(value, (int, float))]
+        medians = {key: statistics.median(m[key] for m in measurements) for key in keys}
+        spread = [min(m["seconds"] for m in measurements), max(m["seconds"] for m in measurements)]
+        out["engines"][engine] = medians | {"rate": rows / medians["seconds"] / 1e6, "spread": spread}
+    return out
 
 
 if __name__ == "__main__":
