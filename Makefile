@@ -67,7 +67,7 @@ spark-tests: $(VENV) $(SPARK) ## the client tests against Apache Spark itself, t
 suites: build $(VENV) ## PySpark's own test suites against ours: make suites CHECKOUT=path/to/apache-spark (docs/spark-tests.md)
 	.venv/bin/python scripts/spark_suites.py $(CHECKOUT)
 
-record: $(SPARK) ## records the golden files anew from Apache Spark (needs Java)
+record: $(SPARK) $(VENV) ## records the golden files anew from Apache Spark (needs Java)
 	.venv-spark/bin/python tests/golden/record_streaming.py
 	.venv-spark/bin/python tests/golden/record_joins.py
 	.venv-spark/bin/python tests/golden/record_refusals.py
@@ -75,6 +75,7 @@ record: $(SPARK) ## records the golden files anew from Apache Spark (needs Java)
 	.venv-spark/bin/python tests/golden/record_functions.py
 	cd tests/golden && ../../.venv-spark/bin/python record_relations.py
 	.venv-spark/bin/python tests/golden/record_formats.py
+	MILLSTREAM_SPARK_PYTHON=.venv-spark/bin/python .venv/bin/python tests/golden/record_pipelines.py
 
 clean: ## removes what was built and set up
 	rm -rf target .build .venv .venv-spark

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod connect;
 pub mod execute;
 pub mod operation;
+pub mod pipelines;
 pub mod runtime;
 pub mod server;
 pub mod session;

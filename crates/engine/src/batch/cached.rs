@@ -60,6 +60,11 @@ impl CachedTable {
         &self.0.key
     }
 
+    /// The plan whose rows are kept.
+    pub fn plan(&self) -> &LogicalPlan {
+        &self.0.plan
+    }
+
     /// Whether the rows are there.
     pub fn is_computed(&self) -> bool {
         self.0.rows.initialized()

@@ -24,6 +24,8 @@ Examples:
   millstream run app.py                                 run a script on the engine
   millstream run app.py --remote sc://cluster:15002     run the same script on a Spark cluster
   millstream run app.py -- --verbose input/             give the script its own options
+  millstream run pipeline.sql                           run SQL statements, also a declarative pipeline, without Python
+  millstream run spark-pipeline.yml                     run a declarative pipeline with SQL and Python files
   millstream server                                     serve notebooks and several clients
 
 A script needs `pyspark-client` (or `pyspark`) 4.x in its Python environment.
@@ -32,7 +34,7 @@ Logs go to stderr; RUST_LOG=info shows more of them.";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a PySpark script: start the engine, run the script, stop the engine
+    /// Run a PySpark script, a SQL file or a pipeline: start the engine, run it, stop the engine
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
     /// Serve Spark Connect clients until interrupted
@@ -43,12 +45,16 @@ const RUN_HELP: &str = "\
 The interpreter is $PYSPARK_PYTHON, else the python3 of the active environment.
 Relative paths in the script mean the folder where millstream was started.
 Ctrl-C interrupts the script and stops its queries cleanly; a second Ctrl-C ends everything at once.
-The exit code is the script's.";
+The exit code is the script's.
+
+A SQL file runs statement by statement. Its CREATE STREAMING TABLE, CREATE MATERIALIZED VIEW and CREATE FLOW
+make one pipeline, which runs where the last of them stands; the options of `spark-pipelines run` may follow
+the file: --full-refresh a,b  --full-refresh-all  --refresh a,b, and --dry-run, --storage URI.";
 
 /// `millstream run`.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// The script
+    /// The script: app.py, pipeline.sql, or spark-pipeline.yml
     pub script: PathBuf,
     /// Arguments of the script; put `--` before those that millstream knows too
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,11 +1,14 @@
 //! The command line.
 
 mod args;
+mod connect_client;
 mod interpreter;
 mod remote;
 mod run;
+mod run_sql;
 mod serve;
 mod signals;
+mod sql_script;
 
 use std::process::ExitCode;
 

@@ -35,7 +35,10 @@ pub(super) async fn check(url: &str) -> Result<()> {
 }
 
 /// Host and port of a Spark Connect URL.
-fn address(url: &str) -> Result<(String, u16)> {
+///
+/// # Errors
+/// A URL that names no server.
+pub(super) fn address(url: &str) -> Result<(String, u16)> {
     let Some(rest) = url.strip_prefix("sc://") else {
         bail!("{url}: a Spark Connect URL is sc://host:port");
     };

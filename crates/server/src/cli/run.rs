@@ -1,4 +1,5 @@
-//! `millstream run app.py`: the engine and the script as one program.
+//! `millstream run app.py`: the engine and the script as one program. A pipeline's specification
+//! (`spark-pipeline.yml`) is run by PySpark's own command, a SQL file by [`super::run_sql`].
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -28,6 +29,9 @@ const BOOTSTRAP: &str = include_str!("bootstrap.py");
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     super::log_to_stderr("error,millstream_server=warn,millstream_engine=warn,millstream_spark=warn", true);
     check_script(&args.script)?;
+    if has_extension(&args.script, &["sql"]) {
+        return super::run_sql::run(args);
+    }
     let python = interpreter::find()?;
     let conf = base_conf(&args.conf)?;
     let runtimes = Runtimes::start()?;
@@ -58,24 +62,28 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 }
 
 fn check_script(script: &Path) -> Result<()> {
-    if script.extension().is_some_and(|e| e.eq_ignore_ascii_case("sql")) {
-        bail!(
-            "{}: SQL scripts cannot be run yet; put the statements into spark.sql(..) of a Python script",
-            script.display()
-        );
-    }
     if !script.is_file() {
         bail!("{}: no such script", script.display());
     }
     Ok(())
 }
 
+fn has_extension(script: &Path, wanted: &[&str]) -> bool {
+    script.extension().is_some_and(|e| wanted.iter().any(|wanted| e.eq_ignore_ascii_case(wanted)))
+}
+
 fn start(python: &Path, args: &RunArgs, remote: &str, conf: String) -> Result<Child> {
-    Command::new(python)
-        .arg("-c")
-        .arg(BOOTSTRAP)
-        .arg(&args.script)
-        .args(&args.args)
+    let mut command = Command::new(python);
+    if has_extension(&args.script, &["yml", "yaml"]) {
+        // The specification of a pipeline: PySpark's own `spark-pipelines`, which needs no JVM for this.
+        let dry = args.args.iter().any(|arg| arg == "--dry-run");
+        let rest = args.args.iter().filter(|arg| *arg != "--dry-run");
+        command.args(["-m", "pyspark.pipelines.cli", if dry { "dry-run" } else { "run" }, "--spec"]);
+        command.arg(&args.script).args(rest);
+    } else {
+        command.arg("-c").arg(BOOTSTRAP).arg(&args.script).args(&args.args);
+    }
+    command
         .env("SPARK_REMOTE", remote)
         .env("MILLSTREAM_CONF", conf)
         .env_remove("SPARK_LOCAL_REMOTE")

@@ -6,23 +6,35 @@ use std::{
 };
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use millstream_engine::{Result, SparkError, batch::CachedTable};
+use millstream_engine::{Result, SparkError};
 use millstream_spark::{plan::show_request, types};
 use spark_connect_proto::{
-    Plan, Relation, StorageLevel,
+    Plan, Relation, StorageLevel, UserContext,
     analyze_plan_request::{Analyze, explain::ExplainMode},
     analyze_plan_response::{self as answer, Result as Answer},
     relation::RelType,
 };
 
 use crate::{
-    execute::{explain, plan, relation},
+    execute::{cache, explain, plan, relation},
+    pipelines,
     server::Server,
     session::Session,
 };
 
 /// The version clients are told: of the Spark whose behaviour is followed.
 pub const SPARK_VERSION: &str = "4.3.0";
+
+/// Refuses questions about plans inside of a pipeline's query function.
+///
+/// # Errors
+/// `ATTEMPT_ANALYSIS_IN_PIPELINE_QUERY_FUNCTION`.
+pub fn allowed(user: Option<&UserContext>, question: Option<&Analyze>) -> Result<()> {
+    match question {
+        Some(Analyze::SparkVersion(_) | Analyze::DdlParse(_) | Analyze::JsonToDdl(_)) => Ok(()),
+        _ => pipelines::allow_analysis(user),
+    }
+}
 
 /// Answers one question.
 ///
@@ -83,29 +95,29 @@ pub async fn analyze(server: &Server, session: &Arc<Session>, question: Option<A
             Answer::JsonToDdl(answer::JsonToDdl { ddl_string })
         }
         Analyze::SameSemantics(q) => {
-            let target = meaning(server, session, &*plan::relation(q.target_plan.as_ref())?).await?;
-            let other = meaning(server, session, &*plan::relation(q.other_plan.as_ref())?).await?;
+            let target = cache::meaning(server, session, &*plan::relation(q.target_plan.as_ref())?).await?;
+            let other = cache::meaning(server, session, &*plan::relation(q.other_plan.as_ref())?).await?;
             Answer::SameSemantics(answer::SameSemantics { result: target == other })
         }
         Analyze::SemanticHash(q) => {
-            let meaning = meaning(server, session, &*plan::relation(q.plan.as_ref())?).await?;
+            let meaning = cache::meaning(server, session, &*plan::relation(q.plan.as_ref())?).await?;
             let mut hasher = DefaultHasher::new();
             meaning.hash(&mut hasher);
             let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
             Answer::SemanticHash(answer::SemanticHash { result: i32::from_le_bytes([a, b, c, d]) })
         }
         Analyze::Persist(q) => {
-            let level = q.storage_level.unwrap_or_else(memory_and_disk);
-            persist(server, session, needed(q.relation.as_ref())?, level).await?;
+            let level = q.storage_level.unwrap_or_else(cache::memory_and_disk);
+            cache::persist(server, session, needed(q.relation.as_ref())?, level).await?;
             Answer::Persist(answer::Persist {})
         }
         Analyze::Unpersist(q) => {
-            let meaning = meaning(server, session, needed(q.relation.as_ref())?).await?;
+            let meaning = cache::meaning(server, session, needed(q.relation.as_ref())?).await?;
             session.persisted.lock().remove(&meaning);
             Answer::Unpersist(answer::Unpersist {})
         }
         Analyze::GetStorageLevel(q) => {
-            let meaning = meaning(server, session, needed(q.relation.as_ref())?).await?;
+            let meaning = cache::meaning(server, session, needed(q.relation.as_ref())?).await?;
             let level = session.persisted.lock().get(&meaning).map(|(level, _)| *level);
             Answer::GetStorageLevel(answer::GetStorageLevel {
                 storage_level: Some(level.unwrap_or_else(no_storage)),
@@ -128,27 +140,6 @@ async fn schema(server: &Server, session: &Session, plan: Option<&Plan>) -> Resu
         return Ok(vec![field].into());
     }
     Ok(relation::translated(server, session, &relation).await?.schema().fields().clone())
-}
-
-async fn meaning(server: &Server, session: &Session, relation: &Relation) -> Result<String> {
-    Ok(relation::translated(server, session, relation).await?.meaning())
-}
-
-/// Keeps the rows of `relation` from their first use on; a relation that is kept stays as it is.
-async fn persist(server: &Server, session: &Session, relation: &Relation, level: StorageLevel) -> Result<()> {
-    let translated = relation::translated(server, session, relation).await?;
-    let meaning = translated.meaning();
-    if translated.is_streaming {
-        relation::refuse_stream(&translated)?;
-    }
-    let state = server.session_state()?;
-    let table = CachedTable::new(meaning.clone(), translated.plan, state, server.clock().clone());
-    session.persisted.lock().entry(meaning).or_insert((level, table));
-    Ok(())
-}
-
-fn memory_and_disk() -> StorageLevel {
-    StorageLevel { use_disk: true, use_memory: true, use_off_heap: false, deserialized: true, replication: 1 }
 }
 
 /// Spark's `StorageLevel.NONE`.

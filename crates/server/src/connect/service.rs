@@ -84,11 +84,14 @@ impl SparkConnectService for ConnectService {
     ) -> Answer<proto::AnalyzePlanResponse> {
         let r = request.into_inner();
         let session = self.session(
-            r.user_context,
+            r.user_context.clone(),
             r.session_id.clone(),
             r.client_observed_server_side_session_id.as_ref(),
         )?;
-        let result = analyze::analyze(&self.server, &session, r.analyze).await;
+        let result = match analyze::allowed(r.user_context.as_ref(), r.analyze.as_ref()) {
+            Ok(()) => analyze::analyze(&self.server, &session, r.analyze).await,
+            Err(refused) => Err(refused),
+        };
         let result = result.map(|result| proto::AnalyzePlanResponse {
             session_id: r.session_id,
             server_side_session_id: session.server_side_id.clone(),

@@ -19,10 +19,11 @@ use spark_connect_proto::{
 };
 
 use super::{
-    relation,
-    resolve::GLOBAL_TEMP,
+    cache, relation,
+    resolve::{GLOBAL_TEMP, absolute},
     sql::like,
     tables::{CATALOG, DATABASE, Table, Tables, not_found},
+    write_stream::local_path,
 };
 use crate::{server::Server, session::Session};
 
@@ -61,12 +62,26 @@ pub async fn rows(server: &Server, session: &Session, catalog: &Catalog) -> Resu
             session.persisted.lock().clear();
             none()
         }
-        // A view is not kept by name: what it stands for can be, by `cache()`.
-        CatType::CacheTable(_)
-        | CatType::UncacheTable(_)
-        | CatType::RefreshTable(_)
-        | CatType::RefreshByPath(_) => none(),
-        CatType::IsCached(_) => truth(false),
+        CatType::CacheTable(asked) => {
+            let name = parse_identifier(&asked.table_name)?;
+            cache::cache_table(server, session, &name, asked.storage_level).await?;
+            none()
+        }
+        CatType::UncacheTable(asked) => {
+            cache::uncache_table(server, session, &parse_identifier(&asked.table_name)?).await?;
+            none()
+        }
+        CatType::IsCached(asked) => {
+            truth(cache::is_cached(server, session, &parse_identifier(&asked.table_name)?).await?)
+        }
+        CatType::RefreshTable(asked) => {
+            cache::refresh_table(server, session, &parse_identifier(&asked.table_name)?).await?;
+            none()
+        }
+        CatType::RefreshByPath(asked) => {
+            cache::forget_readers(session, &local_path(&absolute(&asked.path))?);
+            none()
+        }
         _ => Err(SparkError::unsupported("this call of `spark.catalog`")),
     }
 }

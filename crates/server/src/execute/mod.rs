@@ -1,6 +1,7 @@
 //! What an `ExecutePlan` request runs.
 
 mod arrow_batches;
+pub mod cache;
 mod catalog;
 pub mod explain;
 mod file_sink;
@@ -10,14 +11,14 @@ mod partitioned_sink;
 mod partitions;
 pub mod plan;
 pub mod relation;
-mod resolve;
+pub mod resolve;
 mod sql;
 mod streaming_query;
-mod table_write;
-mod tables;
+pub mod table_write;
+pub mod tables;
 mod view;
 mod write;
-mod write_stream;
+pub mod write_stream;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use spark_connect_proto::{
 };
 use uuid::Uuid;
 
-use crate::{operation::Responses, server::Server, session::Session};
+use crate::{operation::Responses, pipelines, server::Server, session::Session};
 
 /// Runs the plan of an operation and sends its responses.
 ///
@@ -37,7 +38,10 @@ use crate::{operation::Responses, server::Server, session::Session};
 pub async fn run(server: Arc<Server>, session: Arc<Session>, responses: Responses) -> Result<()> {
     let request = Arc::clone(&responses.operation().request);
     match plan::unpack(request.plan.as_ref())? {
-        plan::Root::Relation(relation) => relation::answer(&server, &session, &responses, &relation).await,
+        plan::Root::Relation(relation) => {
+            pipelines::allow_analysis(request.user_context.as_ref())?;
+            relation::answer(&server, &session, &responses, &relation).await
+        }
         plan::Root::Command(command) => run_command(&server, &session, &responses, &command).await,
     }
 }
@@ -93,6 +97,9 @@ async fn run_command(
             }
             Ok(())
         }
+        CommandType::PipelineCommand(command) => {
+            pipelines::command(server, session, responses, command).await
+        }
         // Clients clean the cache of models when they exit; there is none.
         CommandType::MlCommand(ml) if matches!(ml.command, Some(ml_command::Command::CleanCache(_))) => {
             responses.send(ResponseType::MlCommandResult(MlCommandResult::default())).await;
@@ -115,7 +122,6 @@ fn name(command: &CommandType) -> String {
         CommandType::CreateResourceProfileCommand(_) => "a resource profile".to_string(),
         CommandType::MlCommand(_) => "machine learning (pyspark.ml)".to_string(),
         CommandType::ExecuteExternalCommand(_) => "`executeCommand`".to_string(),
-        CommandType::PipelineCommand(_) => "declarative pipelines".to_string(),
         _ => "this command".to_string(),
     }
 }

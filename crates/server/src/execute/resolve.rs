@@ -1,6 +1,6 @@
 //! Finds what a plan refers to: files, views, memory tables, cached relations.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use datafusion::arrow::datatypes::Schema;
 use millstream_engine::{
@@ -27,9 +27,27 @@ use crate::{
 /// # Errors
 /// Text that does not parse, `PATH_NOT_FOUND`, schemas that cannot be inferred.
 pub async fn resolve(server: &Server, session: &Session, relation: &Relation) -> Result<ResolvedSet> {
+    resolve_with(server, session, relation, HashMap::new()).await
+}
+
+/// As [`resolve`]; the tables in `known` are not looked up.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn resolve_with(
+    server: &Server,
+    session: &Session,
+    relation: &Relation,
+    mut known: HashMap<TableReference, ResolvedTable>,
+) -> Result<ResolvedSet> {
     let mut resolved = ResolvedSet::new();
     for reference in references(relation)? {
         match reference {
+            Reference::Table(table) if known.contains_key(&table) => {
+                if let Some(found) = known.remove(&table) {
+                    resolved.add_table(table, found);
+                }
+            }
             Reference::Source(source) => {
                 if let Some(found) = resolve_source(session, &source).await? {
                     resolved.add_source(source, found);

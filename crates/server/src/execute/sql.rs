@@ -1,7 +1,7 @@
 //! `spark.sql(..)`: a query is answered with its relation, to be run when it is used; a
 //! command runs at once and is answered with its result as a local relation.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use datafusion::arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch, StringArray},
@@ -20,13 +20,13 @@ use spark_connect_proto::{
 
 use super::{
     arrow_batches::ipc_stream,
-    explain, relation,
+    cache, explain, relation,
     resolve::GLOBAL_TEMP,
     table_write,
     tables::{CATALOG, DATABASE, NewTable, Tables, already_exists},
     view,
 };
-use crate::{operation::Responses, server::Server, session::Session};
+use crate::{operation::Responses, pipelines, server::Server, session::Session};
 
 /// Runs a SQL command.
 ///
@@ -40,7 +40,14 @@ pub async fn sql_command(
 ) -> Result<()> {
     let input = input(command);
     let (sql, bound) = parts(&input)?;
+    let defining = pipelines::in_definition(responses.operation().request.user_context.as_ref());
     let answer = match parse_statement(&sql.query, sql)? {
+        // What a pipeline's query reads may not exist yet.
+        Statement::Query(_) if defining => input.clone(),
+        statement if defining && !shows(&statement) => {
+            return Err(SparkError::new("UNSUPPORTED_PIPELINE_SPARK_SQL_COMMAND")
+                .with("command", sql.query.split_whitespace().next().unwrap_or_default().to_uppercase()));
+        }
         Statement::Query(_) => {
             // Spark analyses the query here: what is wrong with it is told now and not when it is used.
             relation::translated(server, session, &input).await?;
@@ -53,6 +60,11 @@ pub async fn sql_command(
     };
     responses.send(ResponseType::SqlCommandResult(SqlCommandResult { relation: Some(answer) })).await;
     Ok(())
+}
+
+/// Whether a statement only looks.
+fn shows(statement: &Statement) -> bool {
+    matches!(statement, Statement::ShowTables { .. } | Statement::DescribeTable { .. })
 }
 
 /// The relation of the command: a SQL text, perhaps with DataFrames bound to names.
@@ -136,12 +148,28 @@ async fn run(
             table_write::insert(server, session, &name, bind(query), overwrite).await?;
             empty()
         }
-        Statement::DescribeTable { name } => {
-            let quoted: Vec<String> =
-                name.iter().map(|part| types::quote_identifier(part).to_string()).collect();
-            let sql = Sql { query: format!("SELECT * FROM {}", quoted.join(".")), ..Default::default() };
-            describe(server, session, &Relation { common: None, rel_type: Some(RelType::Sql(sql)) }).await
+        Statement::Use { name, catalog } => {
+            let known = match name.as_slice() {
+                [name] if catalog => name.eq_ignore_ascii_case(CATALOG),
+                [name] => name.eq_ignore_ascii_case(DATABASE) || name.eq_ignore_ascii_case(CATALOG),
+                [c, d] => c.eq_ignore_ascii_case(CATALOG) && d.eq_ignore_ascii_case(DATABASE),
+                _ => false,
+            };
+            if known {
+                return empty();
+            }
+            let mut schema = name;
+            if schema.len() == 1 {
+                schema.insert(0, CATALOG.to_string());
+            }
+            Err(SparkError::new("SCHEMA_NOT_FOUND").with("schemaName", quote_parts(&schema)))
         }
+        Statement::CreateDataset(dataset) => {
+            let kind = if dataset.streaming { "STREAMING TABLE" } else { "MATERIALIZED VIEW" };
+            Err(outside_of_a_pipeline(kind))
+        }
+        Statement::CreateFlow(_) => Err(outside_of_a_pipeline("FLOW")),
+        Statement::DescribeTable { name } => describe_table(server, session, &name).await,
         Statement::DescribeQuery(query) => describe(server, session, &bind(query)).await,
         Statement::Explain { query, mode } => {
             let text = explain::explain(server, session, &bind(query), &mode).await?;
@@ -149,6 +177,12 @@ async fn run(
             batch(schema, vec![Arc::new(StringArray::from(vec![text]))])
         }
     }
+}
+
+fn outside_of_a_pipeline(kind: &str) -> SparkError {
+    SparkError::unsupported(format!(
+        "CREATE {kind} outside of a pipeline: run the file with `millstream run` or `spark-pipelines`"
+    ))
 }
 
 async fn create_table(
@@ -203,7 +237,11 @@ async fn drop_view(
         Err(_) => None,
     };
     match found {
-        Some(found) => tables.drop_table(&found).await,
+        Some(found) => {
+            tables.drop_table(&found).await?;
+            cache::forget_readers(session, Path::new(&found.location));
+            Ok(())
+        }
         None if if_exists => Ok(()),
         None => {
             let mut full = vec![CATALOG.to_string(), DATABASE.to_string()];
@@ -248,6 +286,28 @@ pub fn like(pattern: &str, name: &str) -> bool {
         }
     }
     pattern.split('|').any(|alternative| matches(alternative.trim().as_bytes(), name.as_bytes()))
+}
+
+/// The columns of a table or view; the partition columns of a table once more below.
+async fn describe_table(server: &Server, session: &Session, name: &[String]) -> Result<RecordBatch> {
+    let quoted: Vec<String> = name.iter().map(|part| types::quote_identifier(part).to_string()).collect();
+    let sql = Sql { query: format!("SELECT * FROM {}", quoted.join(".")), ..Default::default() };
+    let relation = Relation { common: None, rel_type: Some(RelType::Sql(sql)) };
+    let columns = describe(server, session, &relation).await?;
+    let is_view = matches!(name, [view] if session.views.read().get(view).is_some());
+    let table = match Tables::own_name(name) {
+        Ok(own) if !is_view => Tables::of(session)?.get(own).await?,
+        _ => None,
+    };
+    let Some(table) = table.filter(|table| !table.partition_by.is_empty()) else { return Ok(columns) };
+    let first = columns.num_rows().saturating_sub(table.partition_by.len());
+    let partitions = columns.slice(first, columns.num_rows() - first);
+    let text = |texts: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+    let headings = RecordBatch::try_new(
+        columns.schema(),
+        vec![text(["# Partition Information", "# col_name"]), text(["", "data_type"]), text(["", "comment"])],
+    )?;
+    Ok(datafusion::arrow::compute::concat_batches(&columns.schema(), [&columns, &headings, &partitions])?)
 }
 
 async fn describe(server: &Server, session: &Session, query: &Relation) -> Result<RecordBatch> {

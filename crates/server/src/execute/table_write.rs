@@ -1,7 +1,12 @@
 //! Rows into tables: `saveAsTable`, `insertInto`, `INSERT INTO`, `CREATE TABLE .. AS`.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use millstream_engine::{
     Result, SparkError,
     batch::{BatchWrite, SaveMode},
@@ -18,6 +23,7 @@ use spark_connect_proto::{
 };
 
 use super::{
+    cache,
     partitions::partitions,
     relation,
     tables::{NewTable, Table, Tables, already_exists, full_name, not_found},
@@ -95,16 +101,7 @@ pub async fn save_as(
         (Some(table), SaveMode::ErrorIfExists) => return Err(already_exists(&table.name)),
         (Some(_), SaveMode::Ignore) => return Ok(None),
         (Some(table), SaveMode::Append) => {
-            let (have, want) = (translated.schema(), table.schema()?);
-            let names = |s: &datafusion::arrow::datatypes::SchemaRef| {
-                types::catalog_string(&datafusion::arrow::datatypes::DataType::Struct(s.fields().clone()))
-            };
-            if have.fields().len() != want.fields().len() {
-                return Err(SparkError::new("_LEGACY_ERROR_TEMP_1161")
-                    .with("tableName", full_name(&table.name).replace('`', ""))
-                    .with("existingTableSchema", names(&want))
-                    .with("querySchema", names(&have)));
-            }
+            check_arity(table, &translated.schema())?;
             let translated = fitted(server, session, table, input).await?;
             write(server, session, table, translated.clone(), SaveMode::Append).await?;
             return Ok(Some(translated));
@@ -144,6 +141,22 @@ pub async fn save_as(
     Ok(Some(translated))
 }
 
+/// Checks that rows have as many columns as the table they are added to.
+///
+/// # Errors
+/// They have not.
+pub fn check_arity(table: &Table, have: &SchemaRef) -> Result<()> {
+    let want = table.schema()?;
+    if have.fields().len() == want.fields().len() {
+        return Ok(());
+    }
+    let names = |s: &SchemaRef| types::catalog_string(&DataType::Struct(s.fields().clone()));
+    Err(SparkError::new("_LEGACY_ERROR_TEMP_1161")
+        .with("tableName", full_name(&table.name).replace('`', ""))
+        .with("existingTableSchema", names(&want))
+        .with("querySchema", names(have)))
+}
+
 /// Adds rows to a table, column by column in order, or replaces its rows.
 ///
 /// # Errors
@@ -163,7 +176,7 @@ pub async fn insert(
     let have = relation::translated(server, session, &input).await?;
     relation::refuse_stream(&have)?;
     let (have, want) = (have.schema(), table.schema()?);
-    let quoted = |schema: &datafusion::arrow::datatypes::SchemaRef| {
+    let quoted = |schema: &SchemaRef| {
         let names = schema.fields().iter().map(|f| format!("`{}`", f.name()));
         names.collect::<Vec<_>>().join(", ")
     };
@@ -201,7 +214,10 @@ async fn fitted(server: &Server, session: &Session, table: &Table, input: Relati
 }
 
 /// Writes rows that have the table's columns.
-async fn write(
+///
+/// # Errors
+/// Spark's errors of execution.
+pub async fn write(
     server: &Server,
     session: &Session,
     table: &Table,
@@ -230,6 +246,7 @@ async fn write(
     if write.check(&storage, &schema)? {
         let rows = partitions(server, translated).await?;
         write.run(storage, schema, rows).await?;
+        cache::forget_readers(session, Path::new(&table.location));
     }
     Ok(())
 }

@@ -28,6 +28,9 @@ pub const DATABASE: &str = "default";
 /// Formats tables may have.
 const PROVIDERS: &[&str] = &["csv", "json", "parquet", "text"];
 
+/// Formats that tables may have in Spark and not here.
+const SPARK_PROVIDERS: &[&str] = &["avro", "delta", "hive", "hudi", "iceberg", "jdbc", "kafka", "orc", "xml"];
+
 /// A table's definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -45,6 +48,12 @@ pub struct Table {
     pub location: String,
     /// Whether the location was given: then it outlives the table.
     pub external: bool,
+    /// `COMMENT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// `TBLPROPERTIES`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
 }
 
 impl Table {
@@ -57,6 +66,21 @@ impl Table {
             DataType::Struct(fields) => Ok(Arc::new(Schema::new(fields))),
             other => Err(SparkError::internal(format!("the table {} has the type {other}", self.name))),
         }
+    }
+
+    /// The same table with other columns.
+    #[must_use]
+    pub fn with_columns(mut self, schema: &Schema) -> Self {
+        self.schema = kept_columns(schema, &self.partition_by);
+        self
+    }
+
+    /// The same table with a comment and properties.
+    #[must_use]
+    pub fn described(mut self, comment: Option<String>, properties: BTreeMap<String, String>) -> Self {
+        self.comment = comment;
+        self.properties = properties;
+        self
     }
 
     /// Options of reading and writing.
@@ -183,17 +207,12 @@ impl Tables {
         let provider =
             new.provider.filter(|p| !p.is_empty()).unwrap_or_else(|| self.default_provider.clone());
         let provider = provider.to_ascii_lowercase();
+        if !PROVIDERS.contains(&provider.as_str()) && !SPARK_PROVIDERS.contains(&provider.as_str()) {
+            return Err(SparkError::new("DATA_SOURCE_NOT_FOUND").with("provider", provider));
+        }
         if !PROVIDERS.contains(&provider.as_str()) {
             return Err(SparkError::unsupported(format!("tables of the format `{provider}`")));
         }
-        let is_partition = |name: &str| new.partition_by.iter().any(|p| p.eq_ignore_ascii_case(name));
-        let (last, first): (Vec<_>, Vec<_>) =
-            new.schema.fields().iter().cloned().partition(|f| is_partition(f.name()));
-        let fields: Vec<_> = first
-            .into_iter()
-            .chain(last)
-            .map(|f| f.as_ref().clone().with_nullable(true).with_metadata(Default::default()))
-            .collect();
         let external = new.location.is_some();
         let location = match new.location {
             Some(given) => local_path(&absolute(&given))?,
@@ -213,11 +232,13 @@ impl Tables {
         Ok(Table {
             name: new.name,
             provider,
-            schema: types::schema_json(fields.iter()),
+            schema: kept_columns(&new.schema, &new.partition_by),
             partition_by: new.partition_by,
             options: new.options,
             location: location.display().to_string(),
             external,
+            comment: None,
+            properties: BTreeMap::new(),
         })
     }
 
@@ -254,6 +275,23 @@ impl Tables {
         })
         .await
     }
+}
+
+/// Columns as a definition keeps them: partition columns last, all may be null, only comments beside.
+fn kept_columns(schema: &Schema, partition_by: &[String]) -> String {
+    let is_partition = |name: &str| partition_by.iter().any(|p| p.eq_ignore_ascii_case(name));
+    let (last, first): (Vec<_>, Vec<_>) =
+        schema.fields().iter().cloned().partition(|f| is_partition(f.name()));
+    let fields: Vec<_> = first
+        .into_iter()
+        .chain(last)
+        .map(|f| {
+            let comment = f.metadata().iter().filter(|(key, _)| *key == "comment");
+            let metadata = comment.map(|(key, value)| (key.clone(), value.clone())).collect();
+            f.as_ref().clone().with_nullable(true).with_metadata(metadata)
+        })
+        .collect();
+    types::schema_json(fields.iter())
 }
 
 /// A table's name as messages show it.

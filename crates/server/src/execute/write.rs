@@ -15,6 +15,7 @@ use spark_connect_proto::{
 };
 
 use super::{
+    cache,
     known_options::{self, Use},
     partitions::partitions,
     relation,
@@ -91,7 +92,9 @@ pub async fn write(
     }
     let plan = translated.plan.clone();
     let rows = partitions(server, translated).await?;
+    let path = write.path.clone();
     write.run(storage, schema, rows).await?;
+    cache::forget_readers(session, &path);
     relation::send_observed(responses, &plan).await
 }
 

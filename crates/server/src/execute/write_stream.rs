@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use millstream_engine::{
     Result, SparkError,
     format::Options,
-    query::{QueryConf, QuerySpec, SinkFactory, StreamingQueryEvent, Trigger},
+    query::{QueryConf, QuerySpec, SinkFactory, StreamingQuery, StreamingQueryEvent, Trigger},
     sink::{ConsoleSink, ConsoleWriter, MemorySink, NoopSink, OutputMode, Sink},
     time::Zone,
 };
@@ -33,7 +33,11 @@ use super::{
     resolve::{absolute, resolve},
     tables::{NewTable, Tables},
 };
-use crate::{operation::Responses, server::Server, session::Session};
+use crate::{
+    operation::{Operation, Responses},
+    server::Server,
+    session::{Session, queries::Queries},
+};
 
 /// Formats of files.
 const FILE_FORMATS: &[&str] = &["csv", "json", "parquet", "text"];
@@ -53,11 +57,48 @@ pub async fn start(
     refuse_functions(command)?;
     let input = command.input.as_ref().ok_or_else(|| SparkError::internal("a stream without a plan"))?;
     let resolved = resolve(server, session, input).await?;
+    let conf = session.conf.read().translation();
+    let translated = translate(input, &resolved, &conf)?;
+    let queries = server.queries(session)?;
+    let query = launch(server, session, &queries, responses.operation(), command, translated).await?;
+    let name = query.name().map(ToString::to_string);
+    let started = session.listeners.is_open().then(|| {
+        let event = StreamingQueryEvent::Started {
+            id: query.id(),
+            run_id: query.run_id(),
+            name: name.clone(),
+            timestamp: server.clock().now(),
+        };
+        event.json().to_string()
+    });
+    let result = WriteStreamOperationStartResult {
+        query_id: Some(StreamingQueryInstanceId {
+            id: query.id().to_string(),
+            run_id: query.run_id().to_string(),
+        }),
+        name: name.unwrap_or_default(),
+        query_started_event_json: started,
+    };
+    responses.send(ResponseType::WriteStreamOperationStartResult(result)).await;
+    Ok(())
+}
+
+/// Starts the query of a command whose input has been translated, with the settings of `session`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn launch(
+    server: &Server,
+    session: &Session,
+    queries: &Queries,
+    operation: &Operation,
+    command: &WriteStreamOperationStart,
+    translated: Translated,
+) -> Result<StreamingQuery> {
     let (conf, zone, settings) = {
         let conf = session.conf.read();
         (conf.translation(), conf.zone(), QueryConf::new(conf.all()))
     };
-    let translated = translate(input, &resolved, &conf)?;
     if !translated.is_streaming {
         return Err(SparkError::new("WRITE_STREAM_NOT_ALLOWED"));
     }
@@ -85,29 +126,11 @@ pub async fn start(
         conf: settings,
         session_zone: conf.time_zone_id,
     };
-    let query = server.queries(session)?.start(spec, responses.operation()).await?;
+    let query = queries.start(spec, operation).await?;
     if let (Some(table), Some(name)) = (target.table, &name) {
         session.views.write().put_memory(name, table);
     }
-    let started = session.listeners.is_open().then(|| {
-        let event = StreamingQueryEvent::Started {
-            id: query.id(),
-            run_id: query.run_id(),
-            name: name.clone(),
-            timestamp: server.clock().now(),
-        };
-        event.json().to_string()
-    });
-    let result = WriteStreamOperationStartResult {
-        query_id: Some(StreamingQueryInstanceId {
-            id: query.id().to_string(),
-            run_id: query.run_id().to_string(),
-        }),
-        name: name.unwrap_or_default(),
-        query_started_event_json: started,
-    };
-    responses.send(ResponseType::WriteStreamOperationStartResult(result)).await;
-    Ok(())
+    Ok(query)
 }
 
 /// The command that writes into the files of a table, which is created if it is not there.

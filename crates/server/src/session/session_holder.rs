@@ -17,7 +17,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{artifacts::Artifacts, conf::Conf, listeners::ListenerBus, queries::Queries, views::Views};
-use crate::{connect::status::status, operation::Operations};
+use crate::{connect::status::status, operation::Operations, pipelines::DataflowGraphs};
 
 /// How many errors are kept for `FetchErrorDetails`, as in Spark.
 const KEPT_ERRORS: usize = 20;
@@ -61,6 +61,8 @@ pub struct Session {
     /// Persisted relations by meaning: the level asked for (all are kept in memory), and the rows,
     /// which are computed when they are first read.
     pub persisted: Mutex<HashMap<String, (StorageLevel, CachedTable)>>,
+    /// Dataflow graphs of declarative pipelines.
+    pub graphs: DataflowGraphs,
     /// Warnings that were given, so that each is given once.
     pub warned: Mutex<HashSet<String>>,
     errors: Mutex<VecDeque<(String, SparkError)>>,
@@ -82,6 +84,7 @@ impl Session {
             queries: OnceLock::new(),
             cached_remote: Mutex::default(),
             persisted: Mutex::default(),
+            graphs: DataflowGraphs::default(),
             warned: Mutex::default(),
             errors: Mutex::default(),
             last_access: AtomicI64::new(now.0),

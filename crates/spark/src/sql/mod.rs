@@ -9,11 +9,14 @@ mod from;
 mod grouping;
 mod lexical;
 mod literal;
+mod pipeline;
 mod query;
+mod script;
 mod statement;
 mod table;
 mod window;
 
+pub use script::{ScriptStatement, split_statements};
 pub use statement::{parse_expression, parse_statement};
 
 use datafusion::arrow::datatypes::Fields;
@@ -47,6 +50,17 @@ pub enum Statement {
     },
     /// `CREATE TABLE [IF NOT EXISTS] name [(columns)] [USING format] .. [AS query]`.
     CreateTable(Box<CreateTable>),
+    /// `CREATE STREAMING TABLE ..`, `CREATE MATERIALIZED VIEW ..`: a dataset of a pipeline.
+    CreateDataset(Box<CreateDataset>),
+    /// `CREATE FLOW name AS INSERT INTO target BY NAME query`.
+    CreateFlow(Box<CreateFlow>),
+    /// `USE name`, `USE CATALOG name`.
+    Use {
+        /// The database or catalog, in parts.
+        name: Vec<String>,
+        /// `CATALOG`.
+        catalog: bool,
+    },
     /// `INSERT INTO [TABLE] name query`, `INSERT OVERWRITE [TABLE] name query`.
     Insert {
         /// The table's name, in parts.
@@ -113,6 +127,54 @@ pub struct CreateTable {
     pub if_not_exists: bool,
     /// `AS query`.
     pub query: Option<proto::Relation>,
+}
+
+/// A streaming table or materialized view of a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateDataset {
+    /// Its name, in parts.
+    pub name: Vec<String>,
+    /// `STREAMING TABLE`, else `MATERIALIZED VIEW`.
+    pub streaming: bool,
+    /// Its columns, where they are given.
+    pub columns: Option<Fields>,
+    /// `USING format`.
+    pub provider: Option<String>,
+    /// `PARTITIONED BY (columns)`.
+    pub partition_by: Vec<String>,
+    /// `CLUSTER BY (columns)`.
+    pub cluster_by: Vec<String>,
+    /// `TBLPROPERTIES (key = value, ..)`.
+    pub properties: Vec<(String, String)>,
+    /// `COMMENT 'text'`.
+    pub comment: Option<String>,
+    /// `IF NOT EXISTS`, which changes nothing.
+    pub if_not_exists: bool,
+    /// `AS query`.
+    pub query: Option<proto::Relation>,
+}
+
+/// A flow of a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateFlow {
+    /// Its name, in parts.
+    pub name: Vec<String>,
+    /// The dataset it writes to, in parts.
+    pub target: Vec<String>,
+    /// Its rows.
+    pub query: proto::Relation,
+    /// `INSERT OVERWRITE`.
+    pub overwrite: bool,
+    /// `INSERT INTO ONCE`.
+    pub once: bool,
+    /// `PARTITION (..)`.
+    pub partitioned: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// `BY NAME`.
+    pub by_name: bool,
+    /// Whether columns of the target are listed.
+    pub columns: bool,
 }
 
 /// Parses the text of a Connect `SQL` relation, which must be a query.

@@ -10,7 +10,8 @@ use millstream_engine::{Result, SparkError, error::Place};
 use spark_connect_proto as proto;
 
 use super::{
-    Statement, dialect::SparkDialect, expression::object_name, lexical, query::Converter, syntax_error, table,
+    Statement, dialect::SparkDialect, expression::object_name, lexical, pipeline, query::Converter,
+    syntax_error, table,
 };
 
 /// Nesting beyond which text is refused.
@@ -135,6 +136,7 @@ fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Sta
         "EXPLAIN" => explain(parser, converter),
         "DESCRIBE" | "DESC" => describe(parser, converter),
         "SHOW" => show(parser),
+        "USE" => pipeline::use_namespace(parser),
         known if STATEMENTS.contains(&known) => {
             Err(SparkError::unsupported(format!("the SQL statement {known}")))
         }
@@ -143,10 +145,10 @@ fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Sta
 }
 
 /// First words of Spark's other statements: those are known and not supported.
-const STATEMENTS: [&str; 25] = [
+const STATEMENTS: [&str; 24] = [
     "ADD", "ALTER", "ANALYZE", "BEGIN", "CACHE", "CALL", "CLEAR", "COMMENT", "DECLARE", "DELETE", "DFS",
     "EXECUTE", "EXPORT", "GRANT", "IMPORT", "LIST", "LOAD", "MERGE", "MSCK", "REFRESH", "REPAIR", "TRUNCATE",
-    "UNCACHE", "UPDATE", "USE",
+    "UNCACHE", "UPDATE",
 ];
 
 pub(super) fn query(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<proto::Relation> {
@@ -170,10 +172,31 @@ pub(super) fn name(parser: &mut Parser<'_>) -> Result<Vec<String>> {
 fn create_view(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Statement> {
     parser.next_token();
     let replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    if word(parser, "OR") {
+        return Err(near(parser));
+    }
     let global = word(parser, "GLOBAL");
     let temporary = word(parser, "TEMPORARY") || word(parser, "TEMP");
     if !replace && !global && !temporary && word(parser, "TABLE") {
         return table::create(parser, converter);
+    }
+    if !replace && !global && !temporary {
+        if parser.parse_keywords(&[Keyword::MATERIALIZED, Keyword::VIEW]) {
+            return pipeline::dataset(parser, converter, false);
+        }
+        if word(parser, "STREAMING") {
+            return match word(parser, "TABLE") {
+                true => pipeline::dataset(parser, converter, true),
+                false => Err(near(parser)),
+            };
+        }
+        if word(parser, "FLOW") {
+            return pipeline::flow(parser, converter);
+        }
+    }
+    let is_dataset = |w: &str| w.eq_ignore_ascii_case("MATERIALIZED") || w.eq_ignore_ascii_case("STREAMING");
+    if matches!(&parser.peek_token_ref().token, Token::Word(w) if is_dataset(&w.value)) {
+        return Err(near(parser));
     }
     if !word(parser, "VIEW") {
         let Token::Word(what) = parser.next_token().token else { return Err(near(parser)) };
@@ -190,8 +213,11 @@ fn create_view(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result
     }
     let mut name = name(parser)?;
     if name.len() > 1 {
-        return Err(SparkError::new("TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS")
-            .with("actualName", crate::plan::quote_parts(&name)));
+        let (qualifier, view) = name.split_at(name.len() - 1);
+        return Err(SparkError::new("INVALID_TEMP_OBJ_QUALIFIER")
+            .with("objectType", "VIEW")
+            .with("objectName", crate::plan::quote_parts(view))
+            .with("qualifier", crate::plan::quote_parts(qualifier)));
     }
     let mut columns = Vec::new();
     if parser.consume_token(&Token::LParen) {

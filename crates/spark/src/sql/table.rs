@@ -32,14 +32,7 @@ pub(super) fn create(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> 
             table.provider = Some(provider.join("."));
         } else if word(parser, "PARTITIONED") {
             parser.expect_keyword(Keyword::BY).map_err(parse_error)?;
-            parser.expect_token(&Token::LParen).map_err(parse_error)?;
-            loop {
-                table.partition_by.push(parser.parse_identifier().map_err(parse_error)?.value);
-                if !parser.consume_token(&Token::Comma) {
-                    break;
-                }
-            }
-            parser.expect_token(&Token::RParen).map_err(parse_error)?;
+            table.partition_by = identifiers(parser)?;
         } else if word(parser, "LOCATION") {
             table.location = Some(parser.parse_literal_string().map_err(parse_error)?);
         } else if word(parser, "OPTIONS") {
@@ -74,8 +67,22 @@ pub(super) fn create(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> 
     Ok(Statement::CreateTable(Box::new(table)))
 }
 
+/// `(name, ..)`.
+pub(super) fn identifiers(parser: &mut Parser<'_>) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    parser.expect_token(&Token::LParen).map_err(parse_error)?;
+    loop {
+        names.push(parser.parse_identifier().map_err(parse_error)?.value);
+        if !parser.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    parser.expect_token(&Token::RParen).map_err(parse_error)?;
+    Ok(names)
+}
+
 /// `(key 'value', key = value, ..)`.
-fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
+pub(super) fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
     let mut options = Vec::new();
     parser.expect_token(&Token::LParen).map_err(parse_error)?;
     loop {
@@ -103,7 +110,7 @@ fn text(parser: &mut Parser<'_>) -> Result<String> {
 }
 
 /// The text between a parenthesis and the one that closes it.
-fn parenthesized(parser: &mut Parser<'_>) -> Result<String> {
+pub(super) fn parenthesized(parser: &mut Parser<'_>) -> Result<String> {
     parser.expect_token(&Token::LParen).map_err(parse_error)?;
     let (mut depth, mut words) = (0, Vec::new());
     loop {
