@@ -11,12 +11,13 @@ use datafusion::{
 
 use super::{
     CollectMetricsExec, StatefulExec, StatefulOperator, UpdatingSessionsExec, deduplicate::DeduplicateNode,
-    global_limit::GlobalLimitNode, nondeterministic::NondeterministicNode, session_window::SessionWindowNode,
-    stateful_aggregate::AggregateNode, stream_join::JoinNode, time_window::TimeWindowNode,
+    expand::ExpandNode, global_limit::GlobalLimitNode, nondeterministic::NondeterministicNode,
+    session_window::SessionWindowNode, stateful_aggregate::AggregateNode, stream_join::JoinNode,
+    time_window::TimeWindowNode,
 };
 use crate::plan::{
-    CollectMetrics, Deduplicate, GlobalLimit, Nondeterministic, SessionWindow, StatefulAggregate, StreamJoin,
-    TimeWindow, UpdatingSessions,
+    CollectMetrics, Deduplicate, Expand, GlobalLimit, Nondeterministic, SessionWindow, StatefulAggregate,
+    StreamJoin, TimeWindow, UpdatingSessions,
 };
 
 /// The physical node for `node`, `None` when it is not one of ours.
@@ -47,6 +48,10 @@ pub fn plan_extension(
     if let Some(sessions) = node.as_any().downcast_ref::<UpdatingSessions>() {
         let (schema, input) = input()?;
         return UpdatingSessionsExec::plan(sessions, schema, input, session).map(Some);
+    }
+    if let Some(node) = node.as_any().downcast_ref::<Expand>() {
+        let (_, input) = input()?;
+        return ExpandNode::plan(node, input).map(Some);
     }
     if let Some(node) = node.as_any().downcast_ref::<Nondeterministic>() {
         let (_, input) = input()?;

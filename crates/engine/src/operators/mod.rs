@@ -4,6 +4,7 @@ pub mod aggregate;
 mod collect_metrics;
 mod deduplicate;
 mod event_time_watermark;
+mod expand;
 mod extension;
 mod global_limit;
 mod nondeterministic;

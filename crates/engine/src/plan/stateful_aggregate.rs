@@ -85,7 +85,7 @@ impl StatefulAggregate {
     /// alone may stand between) is fused, when the window is a key and used nowhere else.
     ///
     /// # Errors
-    /// Grouping sets are not supported.
+    /// `MULTIPLE_EVENT_TIME_COLUMNS`. Internal: grouping sets, which the planner expands.
     pub fn from_aggregate(
         aggregate: &Aggregate,
         operator_id: usize,
@@ -93,7 +93,7 @@ impl StatefulAggregate {
         local_merge: bool,
     ) -> Result<LogicalPlan> {
         if aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-            return Err(SparkError::unsupported("ROLLUP, CUBE or GROUPING SETS over a stream").into());
+            return Err(SparkError::internal("grouping sets of a stream were not expanded").into());
         }
         let schema = &aggregate.schema;
         let name = |i: usize| schema.field(i).name().clone();

@@ -323,8 +323,10 @@ impl Translator<'_> {
         shape: Shape,
         items: &[TypedExpr],
     ) -> Result<Frame> {
-        if shape != Shape::Plain && input.is_streaming {
-            return Err(SparkError::unsupported("rollup, cube and grouping sets of a stream"));
+        // Spark fails at the first row that has no session.
+        let session = |key: &Key| key.item.field.metadata().contains_key(SESSION_WINDOW_KEY);
+        if shape != Shape::Plain && input.is_streaming && keys.iter().any(session) {
+            return Err(SparkError::unsupported("rollup, cube and grouping sets of session windows"));
         }
         for key in &keys {
             if contains_aggregate(&key.item.expr) {

@@ -35,6 +35,10 @@ const ROUNDING: f64 = 1e-6;
 impl Translator<'_> {
     pub(super) fn sample(&self, sample: &proto::Sample) -> Result<Frame> {
         let input = self.input(sample.input.as_deref())?.trimmed()?;
+        if input.is_streaming {
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_3102")
+                .with("msg", "Sampling is not supported on streaming DataFrames/Datasets"));
+        }
         if sample.with_replacement() {
             return Err(SparkError::unsupported("sample with replacement"));
         }
@@ -45,10 +49,6 @@ impl Translator<'_> {
             return Err(SparkError::new("_LEGACY_ERROR_TEMP_REQUIREMENT").with("message", message));
         }
         let seed = sample.seed.unwrap_or_else(|| self.fresh_seed());
-        if input.is_streaming {
-            return Err(SparkError::new("_LEGACY_ERROR_TEMP_3102")
-                .with("msg", "Sampling is not supported on streaming DataFrames/Datasets"));
-        }
         let number = self.new_id();
         let mut window =
             WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), Vec::new());

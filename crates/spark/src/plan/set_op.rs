@@ -25,6 +25,20 @@ use crate::{
     types::{quote_identifier, sql_name},
 };
 
+/// Sets of streams that Spark refuses when they are started.
+fn refuse_streams(kind: SetOpType, left: &Frame, right: &Frame) -> Result<()> {
+    let refused = match kind {
+        SetOpType::Except if right.is_streaming => {
+            "Except on a streaming DataFrame/Dataset on the right is not supported"
+        }
+        SetOpType::Intersect if left.is_streaming || right.is_streaming => {
+            "Intersect of streaming DataFrames/Datasets is not supported"
+        }
+        _ => return Ok(()),
+    };
+    Err(SparkError::new("_LEGACY_ERROR_TEMP_3102").with("msg", refused))
+}
+
 impl Translator<'_> {
     pub(super) fn set_op(&self, op: &proto::SetOperation) -> Result<Frame> {
         let left = self.input(op.left_input.as_deref())?.trimmed()?;
@@ -46,6 +60,7 @@ impl Translator<'_> {
             SetOpType::Except => "EXCEPT",
             SetOpType::Unspecified => return Err(SparkError::internal("a set operation without a type")),
         };
+        refuse_streams(op.set_op_type(), &left, &right)?;
         let (left_items, right_items) = if op.by_name() {
             self.by_name(&left, &right, op.allow_missing_columns())?
         } else {

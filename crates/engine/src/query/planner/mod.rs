@@ -5,6 +5,7 @@
 //! Sources, watermarks and stateful operators are numbered left to right in the plan as
 //! translated: their directories in the checkpoint go by these numbers.
 
+mod grouping_sets;
 mod instantiate;
 mod reexecution;
 mod rewrite;
@@ -72,7 +73,8 @@ pub(crate) async fn plan(
     environment: &QueryEnvironment,
     state: StateLocation,
 ) -> Result<Template> {
-    let marked = distinct_as_aggregate(keep_watermarks_of_unions(spec.plan.clone())?)?;
+    let aggregated = distinct_as_aggregate(keep_watermarks_of_unions(spec.plan.clone())?)?;
+    let marked = grouping_sets::expand(aggregated)?;
     unsupported::check(&marked, spec.output_mode, &spec.conf)?;
     let timestamp = BatchTimestampCell::default();
     let bound = timestamp.bind(marked)?;
@@ -124,9 +126,10 @@ fn keep_watermarks_of_unions(plan: LogicalPlan) -> Result<LogicalPlan> {
                     .and_then(|f| f.fields().get(i))
                     .and_then(|f| f.metadata().get(WATERMARK_DELAY_KEY));
                 let mut metadata = field.metadata().clone();
-                if let Some(delay) = mark {
-                    metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone());
-                }
+                match mark {
+                    Some(delay) => metadata.insert(WATERMARK_DELAY_KEY.to_string(), delay.clone()),
+                    None => metadata.remove(WATERMARK_DELAY_KEY),
+                };
                 (qualifier.cloned(), Arc::new(field.as_ref().clone().with_metadata(metadata)))
             });
             union.schema =

@@ -22,6 +22,7 @@ pub const REEXECUTABLE: &[&str] = &[
     "DeduplicateExec",
     "EmptyExec",
     "EventTimeWatermarkExec",
+    "ExpandExec",
     "FileScanExec",
     "FilterExec",
     "GlobalLimitExec",

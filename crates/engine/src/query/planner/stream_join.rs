@@ -4,6 +4,7 @@
 //! - An outer join below a filter that no padded row passes becomes a narrower join.
 //! - A null that a condition cannot meet is filtered out below the join, and with it the row
 //!   for a watermark further down; so is what an equality tells of the other side.
+//! - A window above wants rows with a time, and so narrows an outer join, too.
 //! - A side loses the columns nobody reads, its event time among them: nothing is late then.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -27,7 +28,7 @@ use datafusion::{
 use super::{has_subqueries, is_streaming};
 use crate::{
     Result,
-    plan::{EventTimeWatermark, JoinCondition},
+    plan::{EventTimeWatermark, JoinCondition, TimeWindow},
 };
 
 /// Whether `join` joins two streams.
@@ -44,7 +45,12 @@ pub(super) fn has_stream_join(plan: &LogicalPlan) -> bool {
 /// Optimises as Spark does around joins of streams with streams or with static data; a plan
 /// without one stays as it is.
 pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    if !has_join_over_stream(&plan) || has_subqueries(&plan)? {
+    if has_subqueries(&plan)? {
+        return Ok(plan);
+    }
+    let joined = has_join_over_stream(&plan);
+    let plan = plan.transform_up(|node| timed_rows(node, joined)).data()?;
+    if !joined {
         return Ok(plan);
     }
     let run = |plan, rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>| {
@@ -60,6 +66,27 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
         return Ok(plan);
     }
     Ok(run(plan, vec![Arc::new(OptimizeProjections::new())])?)
+}
+
+/// Spells out that rows without a time are in no window, and totals of windows in no other.
+///
+/// Without a join below, rows without a time are left to the window, which counts them.
+fn timed_rows(node: LogicalPlan, joined: bool) -> datafusion::common::Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
+    let Some(window) = extension.node.as_any().downcast_ref::<TimeWindow>() else {
+        return Ok(Transformed::no(node));
+    };
+    let schema = window.input().schema();
+    let mut columns = BTreeSet::new();
+    null_intolerant(window.time(), &mut columns);
+    let missing = |column: &&Column| {
+        let field = schema.field_from_column(column);
+        field.is_ok_and(|field| field.is_nullable() && (joined || field.data_type().is_nested()))
+    };
+    let timed = columns.iter().filter(missing).map(|column| Expr::Column(column.clone()).is_not_null());
+    let Some(timed) = conjunction(timed) else { return Ok(Transformed::no(node)) };
+    let input = LogicalPlan::Filter(Filter::try_new(timed, Arc::clone(window.input()))?);
+    node.with_new_exprs(node.expressions(), vec![input]).map(Transformed::yes)
 }
 
 fn is_over_stream(join: &Join) -> bool {
@@ -206,6 +233,7 @@ const NULL_INTOLERANT: &[&str] = &[
     "time_sub",
     "trim",
     "upper",
+    "window_time",
 ];
 
 /// Columns that are not null where `expr` is true (or, inside, not null).

@@ -7,7 +7,7 @@ use datafusion::{
     logical_expr::{Aggregate, Expr, Join, LogicalPlan, SkipType},
 };
 
-use super::{is_streaming, stream_join::is_stream_join};
+use super::is_streaming;
 use crate::{
     Result, SparkError,
     operators::aggregate::SparkAggregate,
@@ -51,9 +51,6 @@ pub(super) fn check(plan: &LogicalPlan, mode: OutputMode, conf: &QueryConf) -> R
     if let Some(setting) = conf.without_effect() {
         return Err(SparkError::unsupported(format!("the setting `{setting}`")));
     }
-    if stream_joins(plan) > 0 && aggregates.len() + deduplications(plan) + stream_joins(plan) > 1 {
-        return Err(SparkError::unsupported("a join of two streams beside another stateful operator"));
-    }
     check_supported(plan)
 }
 
@@ -66,15 +63,6 @@ fn streaming_aggregates<'a>(plan: &'a LogicalPlan, found: &mut Vec<&'a Aggregate
     for input in plan.inputs() {
         streaming_aggregates(input, found);
     }
-}
-
-fn stream_joins(plan: &LogicalPlan) -> usize {
-    let own = matches!(plan, LogicalPlan::Join(join) if is_stream_join(join));
-    usize::from(own) + plan.inputs().into_iter().map(stream_joins).sum::<usize>()
-}
-
-fn deduplications(plan: &LogicalPlan) -> usize {
-    usize::from(deduplicate(plan).is_some()) + plan.inputs().into_iter().map(deduplications).sum::<usize>()
 }
 
 /// Whether a streaming aggregation stands in `plan`.
@@ -101,7 +89,7 @@ fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
             }
             Ok(())
         }
-        OutputMode::Update if aggregates.iter().any(|a| session_key(a)) => {
+        OutputMode::Update if aggregates.first().is_some_and(|a| session_key(a)) => {
             unsupported("session window streaming aggregations")
         }
         OutputMode::Complete if aggregates.is_empty() => unsupported("no streaming aggregations"),
@@ -173,7 +161,8 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
             ));
         }
         LogicalPlan::Limit(limit)
-            if is_streaming(&limit.input) && !matches!(limit.get_skip_type()?, SkipType::Literal(0)) =>
+            if is_streaming(&limit.input)
+                && (limit.fetch.is_none() || !matches!(limit.get_skip_type()?, SkipType::Literal(0))) =>
         {
             return Err(illegal("Offset is not supported on streaming DataFrames/Datasets"));
         }
@@ -223,7 +212,9 @@ fn is_distinct(expr: &Expr) -> bool {
 
 fn check_join(join: &Join, mode: OutputMode) -> Result<()> {
     use JoinType::{Full, Inner, Left, LeftAnti, LeftSemi, Right, RightAnti, RightSemi};
+    let crossed = join.on.is_empty() && join.filter.is_none();
     let name = match join.join_type {
+        Inner if crossed => "Cross",
         Left => "LeftOuter",
         Right => "RightOuter",
         Full => "FullOuter",
@@ -234,7 +225,7 @@ fn check_join(join: &Join, mode: OutputMode) -> Result<()> {
         _ => "Inner",
     };
     let (left, right) = (is_streaming(&join.left), is_streaming(&join.right));
-    if left && right {
+    if left && right && join.join_type != LeftAnti {
         check_join_mode(join.join_type, name, mode)?;
     }
     match (join.join_type, left, right) {

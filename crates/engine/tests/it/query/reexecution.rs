@@ -10,7 +10,7 @@ use datafusion::{
     },
     common::{Column, JoinType},
     datasource::{MemTable, provider_as_source},
-    logical_expr::{LogicalPlan, LogicalPlanBuilder, cast, lit, scalar_subquery},
+    logical_expr::{Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder, cast, lit, scalar_subquery},
 };
 use millstream_engine::{
     format::Options,
@@ -312,6 +312,17 @@ async fn each_node_gives_the_same_rows_again() {
                 let plan = Nondeterministic::plan(s.scan().build().unwrap(), columns).unwrap();
                 let drawn = LogicalPlanBuilder::from(plan).filter(col("r").gt(lit(0.3))).unwrap();
                 drawn.project([col("v"), col("id")]).unwrap().build().unwrap()
+            }),
+        ),
+        (
+            "grouping sets",
+            Box::new(|s| {
+                let sets = vec![vec![col("w"), col("key")], vec![col("w")], vec![]];
+                let sets = Expr::GroupingSet(GroupingSet::GroupingSets(sets));
+                let columns = [col("window").alias("w"), col("k").alias("key"), col("v")];
+                let plan = windowed(with_watermark(s.scan(), 5000)).project(columns).unwrap();
+                let groups = plan.aggregate([sets], [aggregate("sum", "v", "s")]).unwrap();
+                groups.project([col("w"), col("key"), col("s")]).unwrap().build().unwrap()
             }),
         ),
         ("nothing", Box::new(|s| s.scan().filter(lit(false)).unwrap().build().unwrap())),

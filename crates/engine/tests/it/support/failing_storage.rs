@@ -6,11 +6,12 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use millstream_engine::checkpoint::{FileInfo, LocalStorage, Storage, storage::LockGuard};
+use millstream_engine::checkpoint::{FileInfo, LocalStorage, Storage, StorageRef, storage::LockGuard};
 
-/// The local file system, until the chosen writing operation.
+/// Another storage (the local file system), until the chosen writing operation.
 #[derive(Debug)]
 pub struct FailingStorage {
+    inner: StorageRef,
     left: AtomicI64,
     after: bool,
 }
@@ -19,7 +20,12 @@ impl FailingStorage {
     /// Fails at writing operation number `at` (from 0) and at all that follow; with `after`
     /// that operation still takes effect, as when a process dies right behind it.
     pub fn new(at: i64, after: bool) -> Self {
-        Self { left: AtomicI64::new(at), after }
+        Self::over(LocalStorage::shared(), at, after)
+    }
+
+    /// As [`FailingStorage::new`], over `inner`.
+    pub fn over(inner: StorageRef, at: i64, after: bool) -> Self {
+        Self { inner, left: AtomicI64::new(at), after }
     }
 
     /// Whether the chosen operation was reached.
@@ -41,54 +47,54 @@ impl FailingStorage {
 
 impl Storage for FailingStorage {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        LocalStorage.read(path)
+        self.inner.read(path)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<FileInfo>> {
-        LocalStorage.list(dir)
+        self.inner.list(dir)
     }
 
     fn info(&self, path: &Path) -> io::Result<Option<FileInfo>> {
-        LocalStorage.info(path)
+        self.inner.info(path)
     }
 
     fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.write(|| LocalStorage.write_atomic(path, bytes))
+        self.write(|| self.inner.write_atomic(path, bytes))
     }
 
     fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.write(|| LocalStorage.create_exclusive(path, bytes))
+        self.write(|| self.inner.create_exclusive(path, bytes))
     }
 
     fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.write(|| LocalStorage.write_staged(path, bytes))
+        self.write(|| self.inner.write_staged(path, bytes))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.write(|| LocalStorage.rename(from, to))
+        self.write(|| self.inner.rename(from, to))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.write(|| LocalStorage.sync_dir(dir))
+        self.write(|| self.inner.sync_dir(dir))
     }
 
     fn delete(&self, path: &Path) -> io::Result<()> {
-        self.write(|| LocalStorage.delete(path))
+        self.write(|| self.inner.delete(path))
     }
 
     fn delete_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.write(|| LocalStorage.delete_dir_all(dir))
+        self.write(|| self.inner.delete_dir_all(dir))
     }
 
     fn delete_empty_dir(&self, dir: &Path) -> io::Result<()> {
-        self.write(|| LocalStorage.delete_empty_dir(dir))
+        self.write(|| self.inner.delete_empty_dir(dir))
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.write(|| LocalStorage.create_dir_all(dir))
+        self.write(|| self.inner.create_dir_all(dir))
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockGuard>> {
-        LocalStorage.try_lock(path)
+        self.inner.try_lock(path)
     }
 }
