@@ -232,32 +232,39 @@ for _short, _how in KINDS.items():
 
 
 def prepare(spark, scenario, folder: pathlib.Path):
-    """The folders of the two sides, and the frame over them."""
-    folders = [folder / part for part in ("left", "right")]
+    """The folders of the sides, and the frame over them."""
+    folders = [folder / part for part in ("left", "right", "third", "fourth")[: len(scenario.steps[0])]]
     for source in folders:
         source.mkdir(parents=True)
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     spark.conf.set("spark.sql.shuffle.partitions", "1")
-    left, right = (spark.readStream.schema(SCHEMA).csv(str(source)) for source in folders)
-    return folders, scenario.frame(left, right, spark)
+    sides = [spark.readStream.schema(SCHEMA).csv(str(source)) for source in folders]
+    return folders, scenario.frame(*sides, spark)
 
 
-def run(spark, name: str, folder: pathlib.Path) -> list[dict]:
-    """Runs a scenario below `folder` and returns what was observed, step by step, as JSON values."""
-    scenario = SCENARIOS[name]
+def run(spark, name: str, folder: pathlib.Path, scenarios: dict | None = None) -> list[dict]:
+    """Runs a scenario below `folder` and returns what was observed, step by step, as JSON values.
+
+    In other modes than append the result is kept in memory, which only a query left running can do.
+    """
+    scenario = (scenarios or SCENARIOS)[name]
     folders, frame = prepare(spark, scenario, folder)
     for key, value in scenario.conf.items():
         spark.conf.set(key, value)
     checkpoint, out = folder / "checkpoint", folder / "out"
     schema = frame.schema
+    in_memory = scenario.mode != "append"
+    table = f"joined_{name}"
 
     def start():
         writer = frame.writeStream.outputMode(scenario.mode).option("checkpointLocation", str(checkpoint))
         if not scenario.steady:
             writer = writer.trigger(availableNow=True)
-        return writer.format("json").start(str(out))
+        return writer.format("memory").queryName(table).start() if in_memory else writer.format("json").start(str(out))
 
     def result():
+        if in_memory:
+            return [plain(row) for row in spark.table(table).collect()]
         if not any(out.glob("part-*")):
             return []
         return [plain(row) for row in spark.read.schema(schema).json(str(out)).collect()]
@@ -278,7 +285,8 @@ def run(spark, name: str, folder: pathlib.Path) -> list[dict]:
             batches = [{"eventTime": {}} | json.loads(p.json) for p in query.recentProgress]
             batches = [b for b in batches if "addBatch" in b["durationMs"] and b["batchId"] > seen]
             seen = max([seen, *(b["batchId"] for b in batches)])
-            observed.append({"rows": sorted(_minus(after, before), key=_order), "batches": [_joined_batch(b, checkpoint) for b in batches]})
+            added = after if scenario.mode == "complete" else _minus(after, before)
+            observed.append({"rows": sorted(added, key=_order), "batches": [_joined_batch(b, checkpoint) for b in batches]})
             before = after
     finally:
         if query:

@@ -27,7 +27,11 @@ def main() -> None:
     RECORDINGS.mkdir(exist_ok=True)
     for name in sys.argv[1:] or scenarios.SCENARIOS:
         with tempfile.TemporaryDirectory() as folder:
-            observed = scenarios.run(spark, name, pathlib.Path(folder))
+            try:
+                observed = scenarios.run(spark, name, pathlib.Path(folder))
+            except Exception as error:
+                print(f"{name}: {str(error).splitlines()[0]}", flush=True)
+                continue
         # A line a row and a line a batch, so that a difference can be read.
         steps = []
         for step in observed:
@@ -37,7 +41,7 @@ def main() -> None:
         text = f'{{"spark": "{spark.version}", "steps": [\n' + ",\n".join(steps) + "\n]}\n"
         json.loads(text)
         (RECORDINGS / f"{name}.json").write_text(text)
-        print(f"{name}: {sum(len(s['rows']) for s in observed)} rows, {sum(len(s['batches']) for s in observed)} batches")
+        print(f"{name}: {sum(len(s['rows']) for s in observed)} rows, {sum(len(s['batches']) for s in observed)} batches", flush=True)
     spark.stop()
 
 

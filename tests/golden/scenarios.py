@@ -289,6 +289,18 @@ REPEATED = [
     ["36,a,1,1.0", "100,a,1,1.0", "99,f,1,"],
     ["101,a,2,3.0", "95,a,1,", "89,g,1,"],
 ]
+# Which of several rows of a batch comes first out of Spark's state is nobody's choice: no batch has two windows of a key.
+ONE_WINDOW_A_STEP = [
+    ["1,a,1,0.5", "2,b,1,1.5", "3,b,2,1.5"],
+    ["12,a,2,2.5", "13,b,3,3.5", "14,b,4,3.5"],
+    ["23,a,3,4.5", "22,a,4,4.5", "24,c,5,5.5"],
+    ["35,a,5,6.5", "36,b,6,7.5", "18,c,9,7.5"],
+    ["47,b,7,8.5", "33,c,8,8.5"],
+    ["58,a,8,9.5", "41,a,9,9.5"],
+    ["70,c,9,10.5", "31,a,9,9.5"],
+    ["81,a,1,11.5"],
+    ["92,b,1,11.5"],
+]
 NO_DATA_BATCHES_OFF = {"spark.sql.streaming.noDataMicroBatches.enabled": "false"}
 SCENARIOS |= {
     "dedup_event_time_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]), "append", REPEATED),
@@ -344,6 +356,50 @@ SCENARIOS |= {
     "chain_window_dedup_append": Scenario(
         lambda raw: windowed("10 seconds", "5 seconds")(raw).dropDuplicates(["window", "n"]).select("window", "n"), "append"
     ),
+    "chain_window_time_dedup_append": Scenario(
+        lambda raw: windowed("10 seconds")(raw).select(F.window_time("window").alias("at"), "k", "n").dropDuplicatesWithinWatermark(["k", "n"]),
+        "append", ONE_WINDOW_A_STEP,
+    ),
+    "chain_window_time_dedup_key_append": Scenario(
+        lambda raw: windowed("10 seconds", "5 seconds")(raw).select(F.window_time("window").alias("at"), "k", "n").dropDuplicates(["k", "at"]),
+        "append",
+    ),
+    "chain_window_session_append": Scenario(
+        lambda raw: windowed("10 seconds")(raw)
+        .groupBy(F.session_window(F.window_time("window"), "15 seconds"), "k")
+        .agg(F.sum("n").alias("n"), F.count("*").alias("windows")),
+        "append",
+    ),
+    "chain_session_window_append": Scenario(
+        lambda raw: sessions()(raw).groupBy(F.window(F.window_time("session_window"), "30 seconds")).agg(F.sum("n").alias("n"), F.count("*").alias("sessions")),
+        "append", SESSIONS,
+    ),
+    "chain_session_session_append": Scenario(
+        lambda raw: sessions()(raw).groupBy("session_window", "n").agg(F.count("*").alias("sessions")), "append", SESSIONS
+    ),
+    "chain_session_dedup_append": Scenario(lambda raw: sessions()(raw).dropDuplicates(["session_window", "n"]), "append", SESSIONS),
+    "chain_session_dedup_within_append": Scenario(lambda raw: sessions()(raw).dropDuplicatesWithinWatermark(["k"]), "append", ONE_WINDOW_A_STEP),
+    "chain_dedup_session_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).groupBy(F.session_window("ts", "5 seconds"), "k").agg(F.count("*").alias("n")),
+        "append", REPEATED,
+    ),
+    "chain_dedup_dedup_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).dropDuplicatesWithinWatermark(["k", "v"]), "append", REPEATED
+    ),
+    "chain_dedup_within_dedup_append": Scenario(
+        lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k", "v"]).dropDuplicates(["k", "ts"]), "append", REPEATED
+    ),
+    "chain_dedup_limit_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).limit(7), "append", REPEATED),
+    "chain_dedup_window_dedup_append": Scenario(
+        lambda raw: windowed("10 seconds")(raw.dropDuplicates(["k", "v"])).select("window", "n").dropDuplicates(["window", "n"]), "append", REPEATED
+    ),
+    "chain_dedup_count_update": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).groupBy("k").count(), "update", REPEATED),
+    "chain_dedup_window_update": Scenario(deduplicated_windows, "update", REPEATED),
+    "chain_dedup_window_complete": Scenario(deduplicated_windows, "complete", REPEATED),
+    "chain_restart_window_session_append": Scenario(
+        lambda raw: windowed("10 seconds")(raw).groupBy(F.session_window(F.window_time("window"), "15 seconds"), "k").agg(F.sum("n").alias("n")),
+        "append", sink="json", restarts=(1, 2, 4, 5),
+    ),
     "chain_no_data_batches_off_append": Scenario(chained("20 seconds"), "append", conf=NO_DATA_BATCHES_OFF),
     "restart_chain_append": Scenario(chained("20 seconds"), "append", sink="json", restarts=(1, 3, 4, 6)),
     "chain_unchecked_update": Scenario(
@@ -353,6 +409,65 @@ SCENARIOS |= {
         chained("20 seconds"), "append", sink="json", trigger={"availableNow": True}, together=True,
         options={"maxFilesPerTrigger": "1"},
     ),
+}  # fmt: skip
+
+
+def totals(how, *keys, watermark=False):
+    """`rollup` or `cube`; a number is a window of so many seconds."""
+
+    def frame(raw):
+        rows = watermarked(raw) if watermark else timed(raw)
+        columns = [F.window("ts", f"{key} seconds") if isinstance(key, int) else key for key in keys]
+        return getattr(rows, how)(*columns).agg(F.count("*").alias("n"), F.sum("v").alias("v"), F.grouping_id().alias("g"))
+
+    return frame
+
+
+# Totals, and aggregates without keys.
+for _mode in ("update", "complete"):
+    SCENARIOS |= {
+        f"rollup_{_mode}": Scenario(totals("rollup", "k", "v"), _mode, KEYED),
+        f"cube_{_mode}": Scenario(totals("cube", "k", "v"), _mode, KEYED),
+        f"cube_window_{_mode}": Scenario(totals("cube", 10, "k", watermark=True), _mode),
+        f"rollup_sliding_{_mode}": Scenario(
+            lambda raw: watermarked(raw).rollup(F.window("ts", "20 seconds", "5 seconds"), "k").agg(F.count("*").alias("n"), F.max("k").alias("most")), _mode
+        ),
+        f"grouping_sets_{_mode}": Scenario(
+            in_sql(
+                "SELECT k, v, count(*) n, sum(d) d, grouping(k) gk, grouping_id(k, v) g, k IS NULL AS none FROM {rows}"
+                " GROUP BY GROUPING SETS ((k), (v), (k, v), (k), ())",
+                watermark=False,
+            ),
+            _mode, KEYED,
+        ),
+        f"cube_of_expressions_{_mode}": Scenario(
+            in_sql("SELECT v % 3 r, upper(k) u, sum(v % 3) s, count(k) n FROM {rows} GROUP BY CUBE (v % 3, upper(k)) HAVING count(*) > 1", watermark=False),
+            _mode, KEYED,
+        ),
+        f"global_none_{_mode}": Scenario(
+            lambda raw: raw.where("concat(k, '.') = 'zz.'").groupBy().agg(F.count("*").alias("n"), F.max("v").alias("v")), _mode, KEYED
+        ),
+        f"global_watermark_{_mode}": Scenario(lambda raw: watermarked(raw).agg(F.count("*").alias("n"), F.max("ts").alias("t")), _mode),
+        f"global_having_{_mode}": Scenario(in_sql("SELECT count(*) n, collect_list(k) k FROM {rows} HAVING count(*) > 4", watermark=False), _mode, KEYED),
+    }
+SCENARIOS |= {
+    "rollup_window_append": Scenario(totals("rollup", 10, "k", watermark=True), "append"),
+    "cube_window_append": Scenario(totals("cube", 10, "k", watermark=True), "append"),
+    "grouping_sets_window_append": Scenario(
+        in_sql("SELECT window.end e, k, sum(v) v, grouping(k) g FROM {rows} GROUP BY GROUPING SETS ((window(ts, '10 seconds'), k), (window(ts, '10 seconds')))"),
+        "append",
+    ),
+    "restart_rollup_append": Scenario(totals("rollup", 10, "k", watermark=True), "append", sink="json", restarts=(1, 2, 4)),
+    "rollup_event_time_append": Scenario(totals("rollup", "ts", "k", watermark=True), "append"),
+    "rollup_window_window_append": Scenario(
+        lambda raw: totals("rollup", 10, "k", watermark=True)(raw).groupBy(F.window("window", "20 seconds")).agg(F.sum("n").alias("n"), F.count("*").alias("groups")),
+        "append",
+    ),
+    "dedup_rollup_complete": Scenario(lambda raw: totals("rollup", "k", "v")(raw.dropDuplicates(["k", "v"])), "complete", REPEATED),
+    "sort_complete": Scenario(lambda raw: raw.groupBy("k").agg(F.sum("v").alias("v")).orderBy(F.desc("v"), "k").limit(3).select("v", "k"), "complete"),
+    "sort_windows_complete": Scenario(lambda raw: windowed("10 seconds")(raw).orderBy(F.desc("n"), F.desc("window"), "k").limit(4), "complete"),
+    "union_itself_update": Scenario(lambda raw: raw.union(raw).groupBy("k").count(), "update", KEYED),
+    "union_parts_append": Scenario(lambda raw: raw.where("v % 2 = 0").union(raw.where("v > 3")).select("k", "v"), "append"),
 }  # fmt: skip
 
 
