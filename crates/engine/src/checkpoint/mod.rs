@@ -60,6 +60,12 @@ pub struct Checkpoint {
     pub commits: CommitLog,
 }
 
+/// The logs of a checkpoint, for those who only look: nothing is locked or created.
+pub fn logs_of(storage: &StorageRef, root: &Path) -> (OffsetLog, CommitLog) {
+    let log = |name| MetadataLog::new(storage.clone(), root.join(name));
+    (OffsetLog::new(log("offsets")), CommitLog::new(log("commits")))
+}
+
 /// Where a restart continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restart {

@@ -15,10 +15,16 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::stateful::{
-    InputRows, OperatorState, StateDefinition, StateKeeper, StateStore, StatefulExec, StatefulNode,
+    InputRows, OperatorState, Restored, StateDefinition, StateKeeper, StateStore, StatefulExec, StatefulNode,
     StatefulOperator,
 };
-use crate::{SparkError, plan::GlobalLimit, query::BatchContext, state::StateSchema, time::Millis};
+use crate::{
+    SparkError,
+    plan::GlobalLimit,
+    query::BatchContext,
+    state::{StateLayout, StateSchema},
+    time::Millis,
+};
 
 /// Passes rows until there were `rows` of them; reads on all the same.
 #[derive(Debug)]
@@ -109,7 +115,7 @@ impl StateDefinition for Definition {
             values: vec![("value".to_string(), "bigint".to_string())],
         };
         let rows = Arc::new(Schema::new(vec![Field::new("value", DataType::Int64, false)]));
-        Ok(vec![StateStore { directory: "", rows, schema }])
+        Ok(vec![StateStore { directory: "", rows, schema, layout: StateLayout::Limit, at_once: false }])
     }
 
     fn create(&self) -> crate::Result<Passed> {
@@ -152,15 +158,17 @@ impl OperatorState for Passed {
         Ok(self.stored(self.changed))
     }
 
-    fn snapshot(&self, _store: usize) -> crate::Result<Vec<ArrayRef>> {
-        Ok(self.stored(self.rows > 0))
+    fn start_walk(&mut self, _store: usize) {}
+
+    fn walk(&mut self, _store: usize, _rows: usize) -> crate::Result<(Vec<ArrayRef>, bool)> {
+        Ok((self.stored(self.rows > 0), true))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
         usize::from(self.rows > 0)
     }
 
-    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> crate::Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef], _from: Restored) -> crate::Result<()> {
         let column = columns.first().and_then(|c| c.as_primitive_opt::<Int64Type>());
         let column = column.ok_or_else(|| SparkError::internal("the state of a limit is no number"))?;
         if let Some(rows) = column.values().last() {

@@ -25,7 +25,7 @@ use crate::{
     Result, SparkError,
     checkpoint::{Checkpoint, from_uri, storage::blocking},
     sink::{OutputMode, Sink},
-    state::StateLocation,
+    state::{SnapshotPace, StateLocation},
 };
 
 /// Events kept for a subscriber that has not read them yet; older ones are lost to it.
@@ -87,6 +87,8 @@ impl StreamingQueryManager {
             root: path.join("state"),
             partitions: spec.conf.shuffle_partitions(),
             clock: Arc::clone(&environment.clock),
+            pace: SnapshotPace::default(),
+            column_names: Arc::clone(&spec.column_names),
         };
         let template = planner::plan(&spec, environment, state).await?;
         if !spec.recover_from_checkpoint {

@@ -1,6 +1,6 @@
 //! What a client asks for when it starts a query.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use datafusion::{arrow::datatypes::SchemaRef, logical_expr::LogicalPlan};
 use uuid::Uuid;
@@ -20,6 +20,8 @@ pub struct QuerySpec {
     pub plan: LogicalPlan,
     /// The plan's columns under the user's names, which may repeat.
     pub output: SchemaRef,
+    /// The user's names of the columns inside the plan, as far as they have any.
+    pub column_names: Arc<HashMap<String, String>>,
     /// Makes the sink once the checkpoint of the run is open.
     pub sink: SinkFactory,
     /// Output mode.

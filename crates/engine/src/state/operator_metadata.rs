@@ -85,6 +85,36 @@ impl OperatorMetadata {
         storage.write_atomic(&path, &self.encode()?).map_err(|e| write_failed(&path, e))
     }
 
+    /// Reads the file of the operator in `dir`.
+    ///
+    /// # Errors
+    /// The file is missing or damaged.
+    pub fn read(storage: &dyn Storage, dir: &Path) -> Result<Self> {
+        let path = Self::path(dir);
+        let bytes = storage.read(&path).map_err(|e| read_failed(&path, e))?;
+        Self::parse(&path, &bytes)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let json = bytes.strip_prefix(b"v1\n").unwrap_or(bytes);
+        serde_json::from_slice(json).map_err(|e| {
+            SparkError::new("CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE")
+                .with("fileToRead", path.display().to_string())
+                .with("reason", format!("it does not parse: {e}"))
+        })
+    }
+
+    /// Spark's name of the operator.
+    pub fn operator_name(&self) -> &str {
+        &self.operator_info.operator_name
+    }
+
+    /// Name, number of prefix columns and number of partitions of each store.
+    pub fn stores(&self) -> impl Iterator<Item = (&str, usize, usize)> {
+        let stores = self.state_store_info.iter();
+        stores.map(|s| (s.store_name.as_str(), s.num_cols_prefix_key, s.num_partitions))
+    }
+
     /// Compares with the file that is there, if one is.
     ///
     /// # Errors
@@ -95,13 +125,7 @@ impl OperatorMetadata {
         if storage.info(&path).map_err(|e| read_failed(&path, e))?.is_none() {
             return Ok(());
         }
-        let bytes = storage.read(&path).map_err(|e| read_failed(&path, e))?;
-        let json = bytes.strip_prefix(b"v1\n").unwrap_or(&bytes);
-        let stored: Self = serde_json::from_slice(json).map_err(|e| {
-            SparkError::new("CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE")
-                .with("fileToRead", path.display().to_string())
-                .with("reason", format!("it does not parse: {e}"))
-        })?;
+        let stored = Self::read(storage, dir)?;
         if stored.operator_info != self.operator_info {
             let show = |o: &OperatorInfo| {
                 format!("(OperatorId: {} -> OperatorName: {})", o.operator_id, o.operator_name)

@@ -1,4 +1,4 @@
-//! One state file: a change or a snapshot.
+//! One state file: a change or a part of a snapshot.
 //!
 //! Layout (integers little-endian):
 //!
@@ -14,7 +14,12 @@
 //! A file whose length or checksum is wrong is void: it was torn or altered. The same rows
 //! and header give the same bytes.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    fmt,
+    io::{Read, Write},
+    path::Path,
+    sync::Arc,
+};
 
 use datafusion::arrow::{
     array::RecordBatch,
@@ -23,12 +28,14 @@ use datafusion::arrow::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::StateSchema;
+use super::{StateLayout, StateSchema};
 use crate::{Result, SparkError};
 
 const MAGIC: &[u8; 8] = b"MSSTATE1";
-/// Bodies above this are compressed.
+/// Rows of this many bytes are compressed.
 const COMPRESS_FROM: usize = 4096;
+/// Rows are written in batches of so many, to be read one after the other.
+const BATCH_ROWS: usize = 1 << 16;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,24 +43,23 @@ const COMPRESS_FROM: usize = 4096;
 pub enum FileKind {
     /// Rows that replace those with the same key, after rows evicted by `evicted` are gone.
     Change,
-    /// All rows.
-    Snapshot,
+    /// Some of the rows there are.
+    Part,
 }
 
-impl FileKind {
-    /// The file name's ending.
-    pub fn extension(self) -> &'static str {
-        match self {
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             FileKind::Change => "change",
-            FileKind::Snapshot => "snapshot",
-        }
+            FileKind::Part => "part",
+        })
     }
 }
 
 /// Everything about a file but its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// Change or snapshot.
+    /// Change or part of a snapshot.
     pub kind: FileKind,
     /// The state version the file leads to.
     pub version: i64,
@@ -65,6 +71,12 @@ pub struct Header {
     pub codec: String,
     /// What the columns mean.
     pub schema: StateSchema,
+    /// What the rows mean to a reader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<StateLayout>,
+    /// Of a side of a join: the time up to which its rows have aged, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aged: Option<i64>,
 }
 
 /// A decoded file.
@@ -77,20 +89,22 @@ pub struct StateFile {
 
 impl StateFile {
     /// The bytes of a file with these rows; `rows` and `codec` of `header` are filled in.
+    /// With `at_once` the rows are read as one batch.
     ///
     /// # Errors
     /// Only when Arrow cannot write the rows.
-    pub fn encode(mut header: Header, rows: &RecordBatch) -> Result<Vec<u8>> {
-        let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema())?;
-        writer.write(rows)?;
-        writer.finish()?;
-        let mut body = writer.into_inner()?;
+    pub fn encode(mut header: Header, rows: &RecordBatch, at_once: bool) -> Result<Vec<u8>> {
+        let most = if at_once { rows.num_rows().max(1) } else { BATCH_ROWS };
+        let plain = rows.get_array_memory_size() < COMPRESS_FROM;
         header.rows = rows.num_rows();
-        header.codec = "none".to_string();
-        if body.len() >= COMPRESS_FROM {
-            body = zstd::bulk::compress(&body, 1).map_err(|e| SparkError::internal(format!("zstd: {e}")))?;
-            header.codec = "zstd".to_string();
-        }
+        header.codec = if plain { "none" } else { "zstd" }.to_string();
+        let body = if plain {
+            write_rows(Vec::new(), rows, most)?
+        } else {
+            let zstd = |e| SparkError::internal(format!("zstd: {e}"));
+            let encoder = zstd::stream::Encoder::new(Vec::new(), 1).map_err(zstd)?;
+            write_rows(encoder, rows, most)?.finish().map_err(zstd)?
+        };
         let head =
             serde_json::to_vec(&header).map_err(|e| SparkError::internal(format!("state header: {e}")))?;
         let length =
@@ -110,7 +124,7 @@ impl StateFile {
     /// # Errors
     /// `CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE`: the checkpoint is unusable from
     /// this version on.
-    pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self> {
+    pub fn decode(path: &Path, mut bytes: Vec<u8>) -> Result<Self> {
         let Some(rest) = bytes.strip_prefix(MAGIC) else {
             return Err(damaged(path, "it does not start like a state file of this format version"));
         };
@@ -128,45 +142,73 @@ impl StateFile {
         if rest.len() != length.saturating_add(4) {
             return Err(damaged(path, "its length is not the one it states"));
         }
-        let body = rest.get(..length).ok_or_else(short)?.to_vec();
-        Ok(Self { header, body })
+        let start = bytes.len() - rest.len();
+        bytes.truncate(start + length);
+        bytes.drain(..start);
+        Ok(Self { header, body: bytes })
     }
 
-    /// The rows, as batches of `schema`.
+    /// The columns of the rows, under the names they were stored with.
     ///
     /// # Errors
     /// As [`StateFile::decode`].
-    pub fn rows(&self, path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
-        let plain;
-        let body = match self.header.codec.as_str() {
-            "none" => self.body.as_slice(),
+    pub fn schema(&self, path: &Path) -> Result<SchemaRef> {
+        let reader = StreamReader::try_new(self.plain(path)?, None);
+        Ok(reader.map_err(|e| damaged(path, &format!("its rows do not decode: {e}")))?.schema())
+    }
+
+    /// The body as it was before compression.
+    fn plain(&self, path: &Path) -> Result<Box<dyn Read + '_>> {
+        Ok(match self.header.codec.as_str() {
+            "none" => Box::new(self.body.as_slice()),
             "zstd" => {
-                plain = zstd::stream::decode_all(self.body.as_slice())
-                    .map_err(|e: io::Error| damaged(path, &format!("its body does not decompress: {e}")))?;
-                plain.as_slice()
+                let decoder = zstd::stream::Decoder::new(self.body.as_slice());
+                Box::new(decoder.map_err(|e| damaged(path, &format!("its body does not decompress: {e}")))?)
             }
             other => {
                 return Err(damaged(path, &format!("its body is compressed by the unknown codec {other}")));
             }
-        };
-        let unreadable = |e| damaged(path, &format!("its rows do not decode: {e}"));
-        let reader = StreamReader::try_new(body, None).map_err(unreadable)?;
-        let mut batches = Vec::new();
+        })
+    }
+
+    /// Hands the rows over, in batches of `schema`.
+    ///
+    /// # Errors
+    /// As [`StateFile::decode`], and what `take` says.
+    pub fn rows(
+        &self,
+        path: &Path,
+        schema: &SchemaRef,
+        mut take: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let unreadable = |e: &dyn fmt::Display| damaged(path, &format!("its rows do not decode: {e}"));
+        let body = self.plain(path)?;
+        let reader = StreamReader::try_new(body, None).map_err(|e| unreadable(&e))?;
         let mut rows = 0;
         for batch in reader {
-            let batch = batch.map_err(unreadable)?;
+            let batch = batch.map_err(|e| unreadable(&e))?;
             let types = |s: &SchemaRef| s.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
             if types(&batch.schema()) != types(schema) {
                 return Err(damaged(path, "its columns have other types than its header says"));
             }
             rows += batch.num_rows();
-            batches.push(RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())?);
+            take(RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec())?)?;
         }
         if rows != self.header.rows {
             return Err(damaged(path, "its number of rows is not the one it states"));
         }
-        Ok(batches)
+        Ok(())
     }
+}
+
+/// Writes rows as an Arrow IPC stream of batches of up to `most` rows.
+fn write_rows<W: Write>(to: W, rows: &RecordBatch, most: usize) -> Result<W> {
+    let mut writer = StreamWriter::try_new(to, &rows.schema())?;
+    for from in (0..rows.num_rows()).step_by(most) {
+        writer.write(&rows.slice(from, most.min(rows.num_rows() - from)))?;
+    }
+    writer.finish()?;
+    Ok(writer.into_inner()?)
 }
 
 fn damaged(path: &Path, why: &str) -> SparkError {

@@ -151,7 +151,7 @@ fn check(case: &Case) {
                 let mut written = None;
                 if *around == 3 {
                     run.operator().commit(batch).await.unwrap();
-                    written = Some(storage.files.lock().clone());
+                    written = Some(storage.changes());
                 }
                 run = plan(case, &storage).await;
                 run.operator().load(batch).await.unwrap();
@@ -160,7 +160,7 @@ fn check(case: &Case) {
                 out = again;
                 run.operator().commit(batch).await.unwrap();
                 if let Some(written) = written {
-                    assert!(written == *storage.files.lock(), "batch {n} wrote other bytes when run again");
+                    assert!(written == storage.changes(), "batch {n} wrote other bytes when run again");
                 }
             } else {
                 run.operator().commit(batch).await.unwrap();

@@ -4,6 +4,7 @@
 
 mod deduplicate;
 mod query;
+mod state_growth;
 mod stateful_aggregate;
 mod stream_join;
 mod support;

@@ -116,6 +116,7 @@ pub async fn launch(
     let spec = QuerySpec {
         name: name.clone(),
         output: translated.schema(),
+        column_names: Arc::new(translated.column_names),
         plan: translated.plan,
         sink: target.sink,
         output_mode,

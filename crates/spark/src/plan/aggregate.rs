@@ -54,7 +54,10 @@ pub(super) struct Key {
 impl Key {
     /// A key of its own column.
     pub fn new(translator: &Translator<'_>, item: TypedExpr) -> Self {
-        Self { item: unaliased(item), id: translator.new_id() }
+        let item = unaliased(item);
+        let id = translator.new_id();
+        translator.name_key(&id, &item.expr);
+        Self { item, id }
     }
 }
 

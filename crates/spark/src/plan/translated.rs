@@ -1,6 +1,6 @@
 //! The result of translation.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{FieldRef, Schema, SchemaRef},
@@ -17,6 +17,8 @@ pub struct Translated {
     pub plan: LogicalPlan,
     /// The output columns, in order.
     pub columns: Vec<OutputColumn>,
+    /// The user's names of all columns that have been under some id.
+    pub column_names: HashMap<String, String>,
     /// Whether it reads a stream.
     pub is_streaming: bool,
     /// How the user asked the rows to be split, if the last such wish still holds.

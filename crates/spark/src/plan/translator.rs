@@ -38,7 +38,8 @@ pub fn translate(
     resolved: &ResolvedSet,
     conf: &SessionConf,
 ) -> Result<Translated> {
-    let frame = Translator::new(resolved, conf).frame(relation)?;
+    let translator = Translator::new(resolved, conf);
+    let frame = translator.frame(relation)?;
     let frame = frame.trimmed()?;
     let columns = frame
         .columns
@@ -48,6 +49,7 @@ pub fn translate(
     Ok(Translated {
         plan: Arc::unwrap_or_clone(frame.plan),
         columns,
+        column_names: translator.names.into_inner(),
         is_streaming: frame.is_streaming,
         partitioning: frame.partitioning,
         tail: frame.tail,
@@ -114,6 +116,8 @@ pub(super) struct Translator<'a> {
     pub conf: &'a SessionConf,
     resolved: RefCell<Vec<&'a ResolvedSet>>,
     next_id: Cell<usize>,
+    /// The user's names by id.
+    names: RefCell<HashMap<String, String>>,
     /// Seeds handed out.
     draws: Cell<i64>,
     depth: Cell<usize>,
@@ -137,6 +141,7 @@ impl<'a> Translator<'a> {
             conf,
             resolved: RefCell::new(vec![resolved]),
             next_id: Cell::new(0),
+            names: RefCell::default(),
             draws: Cell::new(0),
             depth: Cell::new(0),
             plan_outputs: RefCell::default(),
@@ -152,6 +157,17 @@ impl<'a> Translator<'a> {
         format!("#{id}")
     }
 
+    /// Lets the key `id` of an aggregation have the name of the column it is; Spark calls other
+    /// expressions by a name of their own.
+    pub fn name_key(&self, id: &str, expr: &Expr) {
+        let mut names = self.names.borrow_mut();
+        let name = match expr {
+            Expr::Column(column) => names.get(&column.name).cloned(),
+            _ => None,
+        };
+        names.insert(id.to_string(), name.unwrap_or_else(|| "_groupingexpression".to_string()));
+    }
+
     /// Another seed at each call.
     pub fn fresh_seed(&self) -> i64 {
         let draw = self.draws.get();
@@ -162,7 +178,9 @@ impl<'a> Translator<'a> {
 
     /// A new visible column.
     pub fn attribute(&self, field: FieldRef) -> Attribute {
-        Attribute::new(self.new_id(), field)
+        let id = self.new_id();
+        self.names.borrow_mut().insert(id.clone(), field.name().clone());
+        Attribute::new(id, field)
     }
 
     /// The plan expression and the visible column for a resolved select-list item.

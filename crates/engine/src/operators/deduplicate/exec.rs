@@ -72,7 +72,7 @@ impl DeduplicateNode {
             }
             None => Forgets::Never,
         };
-        let key_names = node.keys().iter().map(|c| c.name.clone()).collect();
+        let key_names = node.keys().iter().map(|c| location.shown_name(&c.name)).collect();
         let definition = Definition { key_names, key_types, forgets };
         let keeper = Arc::new(StateKeeper::new(definition, operator_id, &location)?);
         let planned = Self { keys, event_time: event_time.map(|(index, _)| index), keeper };

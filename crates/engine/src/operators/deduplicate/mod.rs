@@ -5,7 +5,6 @@
 //! otherwise never.
 
 mod exec;
-mod expiry;
 mod seen;
 
 pub(super) use exec::DeduplicateNode;

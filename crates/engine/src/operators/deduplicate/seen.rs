@@ -9,11 +9,12 @@ use datafusion::arrow::{
     datatypes::{DataType, Field, Int64Type, Schema},
 };
 
-use super::expiry::Expiry;
 use crate::{
     Result, SparkError,
-    operators::stateful::{OperatorState, StateDefinition, StateStore, event_times},
-    state::{KeyTable, StateSchema, spark_type_name},
+    operators::stateful::{
+        Expiry, IdWalk, OperatorState, Restored, StateDefinition, StateStore, event_times,
+    },
+    state::{KeyTable, StateLayout, StateSchema, spark_type_name},
     time::Millis,
 };
 
@@ -57,8 +58,21 @@ impl StateDefinition for Definition {
             fields.push(Field::new("expiresAtMicros", DataType::Int64, false));
             values.push(("expiresAtMicros".to_string(), "bigint".to_string()));
         }
+        let expires = matches!(self.forgets, Forgets::After(_));
+        let final_by = match self.forgets {
+            Forgets::Never => None,
+            Forgets::Key(index) => Some(index),
+            Forgets::After(_) => Some(self.key_types.len()),
+        };
+        let layout = StateLayout::Seen { final_by, expires };
         let schema = StateSchema { keys, values };
-        Ok(vec![StateStore { directory: "", rows: Arc::new(Schema::new(fields)), schema }])
+        Ok(vec![StateStore {
+            directory: "",
+            rows: Arc::new(Schema::new(fields)),
+            schema,
+            layout,
+            at_once: false,
+        }])
     }
 
     fn create(&self) -> Result<Seen> {
@@ -69,6 +83,7 @@ impl StateDefinition for Definition {
             expiry: Expiry::default(),
             added: vec![],
             live: 0,
+            walk: IdWalk::default(),
             ids: vec![],
         })
     }
@@ -90,6 +105,7 @@ pub(super) struct Seen {
     /// Keys of this batch in order of arrival.
     added: Vec<u32>,
     live: usize,
+    walk: IdWalk,
     ids: Vec<u32>,
 }
 
@@ -177,18 +193,22 @@ impl OperatorState for Seen {
         self.stored(&kept.collect::<Vec<u32>>())
     }
 
-    fn snapshot(&self, _store: usize) -> Result<Vec<ArrayRef>> {
-        let known = (0..).zip(&self.known).filter(|(_, known)| **known).map(|(id, _)| id);
-        let mut ids: Vec<u32> = known.collect();
+    fn start_walk(&mut self, _store: usize) {
+        self.walk = IdWalk::new(self.known.len());
+    }
+
+    fn walk(&mut self, _store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
+        let known = &self.known;
+        let (mut ids, over) = self.walk.take(rows, |id| usize::from(known[id as usize]));
         self.keys.sort_unique(&mut ids);
-        self.stored(&ids)
+        Ok((self.stored(&ids)?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
         self.live
     }
 
-    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef], _from: Restored) -> Result<()> {
         let rows = columns.first().map_or(0, |c| c.len());
         let few = || SparkError::internal("state has too few columns");
         let (keys, values) = columns.split_at_checked(self.keys.width()).ok_or_else(few)?;

@@ -9,19 +9,19 @@ use datafusion::arrow::{
 };
 use parking_lot::Mutex;
 
-use super::{OperatorState, StateDefinition, StateOperatorMetrics, StateStore, StatefulOperator};
+use super::{
+    OperatorState, Restored, StateDefinition, StateOperatorMetrics, StateStore, StatefulOperator,
+    snapshot_plan::SnapshotPlan,
+};
 use crate::{
     Result, SparkError,
     checkpoint::storage::blocking,
     query::{BatchContext, BatchId, OperatorWatermarks},
-    state::{FileKind, Header, OperatorMetadata, StateFile, StateLocation, StateLog},
+    state::{
+        FileKind, Header, OperatorMetadata, SnapshotPace, StateFile, StateFileName, StateLocation, StateLog,
+    },
     time::{Clock, Millis},
 };
-
-/// A snapshot is due after this many changes, once they hold as many rows as the state...
-const CHANGES_BEFORE_SNAPSHOT: i64 = 10;
-/// ...and after this many in any case.
-const MOST_CHANGES: i64 = 100;
 
 /// State in memory and its files.
 ///
@@ -36,6 +36,7 @@ pub struct StateKeeper<D: StateDefinition> {
     log: StateLog,
     stores: Vec<(StateStore, StateLog)>,
     clock: Arc<dyn Clock>,
+    pace: SnapshotPace,
     inner: Mutex<Inner<D::State>>,
 }
 
@@ -45,17 +46,10 @@ struct Inner<S> {
     phase: Phase,
     /// The last watermark that evicted, in microseconds.
     evicted: Option<i64>,
-    /// By store: what was written since its last snapshot.
-    written: Vec<Written>,
+    /// By store.
+    snapshots: Vec<SnapshotPlan>,
     metadata_written: bool,
     metrics: StateOperatorMetrics,
-}
-
-/// Changes since the last snapshot: their rows and their number.
-#[derive(Debug, Clone, Copy, Default)]
-struct Written {
-    rows: usize,
-    changes: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +66,8 @@ enum Phase {
 
 /// The files of one commit, and what is true once they are written.
 struct Commit {
-    files: Vec<(StateLog, FileKind, Vec<u8>)>,
-    written: Vec<Written>,
+    files: Vec<(StateLog, StateFileName, Vec<u8>)>,
+    snapshots: Vec<SnapshotPlan>,
 }
 
 impl<D: StateDefinition> fmt::Debug for StateKeeper<D> {
@@ -100,12 +94,13 @@ impl<D: StateDefinition> StateKeeper<D> {
             (store, own)
         });
         let stores: Vec<_> = stores.collect();
-        let inner = Inner::new(definition.create()?, stores.len());
+        let inner = Inner::new(definition.create()?, stores.len(), location.pace);
         Ok(Self {
             log,
             stores,
             partitions: location.partitions,
             clock: Arc::clone(&location.clock),
+            pace: location.pace,
             inner: Mutex::new(inner),
             definition: Arc::new(definition),
             operator_id,
@@ -188,73 +183,82 @@ impl<D: StateDefinition> StateKeeper<D> {
 
     /// What batch `batch` has to write, encoded; `None` when it is committed already.
     fn encode(&self, batch: BatchId) -> Result<Option<Commit>> {
-        let inner = self.inner.lock();
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
         if inner.phase == Phase::Ready(batch.next()) {
             return Ok(None);
         }
         if inner.phase != Phase::Finished(batch) {
             return Err(self.out_of_order("commit", batch, inner.phase));
         }
-        let version = batch.next().0;
-        let header = |store: &StateStore, kind| Header {
+        let (version, evicted) = (batch.next().0, inner.evicted);
+        let header = |i: usize, store: &StateStore, kind| Header {
             kind,
             version,
-            evicted: inner.evicted,
+            evicted,
             rows: 0,
             codec: String::new(),
             schema: store.schema.clone(),
+            layout: Some(store.layout.clone()),
+            aged: evicted.and_then(|micros| self.definition.aged(i, micros)),
         };
-        let mut commit = Commit { files: vec![], written: vec![] };
-        for (i, ((store, log), before)) in self.stores.iter().zip(&inner.written).enumerate() {
+        let mut commit = Commit { files: vec![], snapshots: inner.snapshots.clone() };
+        for (i, ((store, log), plan)) in self.stores.iter().zip(&mut commit.snapshots).enumerate() {
             let rows = record_batch(&store.rows, inner.state.changes(i)?)?;
-            let bytes = StateFile::encode(header(store, FileKind::Change), &rows)?;
-            commit.files.push((log.clone(), FileKind::Change, bytes));
-            let written = Written { rows: before.rows + rows.num_rows(), changes: before.changes + 1 };
-            let worth =
-                written.changes >= CHANGES_BEFORE_SNAPSHOT && written.rows >= inner.state.stored_rows(i);
-            if worth || written.changes >= MOST_CHANGES {
-                let rows = record_batch(&store.rows, inner.state.snapshot(i)?)?;
-                let bytes = StateFile::encode(header(store, FileKind::Snapshot), &rows)?;
-                commit.files.push((log.clone(), FileKind::Snapshot, bytes));
-                commit.written.push(Written::default());
-            } else {
-                commit.written.push(written);
+            let bytes = StateFile::encode(header(i, store, FileKind::Change), &rows, store.at_once)?;
+            commit.files.push((log.clone(), StateFileName::change(version), bytes));
+            plan.changed(rows.num_rows());
+            let Some(due) = plan.due(version, inner.state.stored_rows(i), inner.state.memory()) else {
+                continue;
+            };
+            if due.starts {
+                inner.state.start_walk(i);
             }
+            let (rows, is_last) = inner.state.walk(i, due.rows)?;
+            let rows = record_batch(&store.rows, rows)?;
+            let bytes = StateFile::encode(header(i, store, FileKind::Part), &rows, store.at_once)?;
+            commit.files.extend(plan.part(version, is_last).map(|name| (log.clone(), name, bytes)));
         }
         Ok(Some(commit))
     }
 }
 
 impl<S: OperatorState> Inner<S> {
-    fn new(state: S, stores: usize) -> Self {
+    fn new(state: S, stores: usize, pace: SnapshotPace) -> Self {
         Self {
             state,
             phase: Phase::Unloaded,
             evicted: None,
-            written: vec![Written::default(); stores],
+            snapshots: vec![SnapshotPlan::new(pace, None); stores],
             metadata_written: false,
             metrics: StateOperatorMetrics::default(),
         }
     }
 
     /// Reads version `version` into fresh state.
-    fn read(state: S, stores: &[(StateStore, StateLog)], version: i64) -> Result<Self> {
-        let mut inner = Self::new(state, stores.len());
+    fn read(state: S, stores: &[(StateStore, StateLog)], version: i64, pace: SnapshotPace) -> Result<Self> {
+        let mut inner = Self::new(state, stores.len(), pace);
         for (i, (store, log)) in stores.iter().enumerate() {
-            for (path, file) in log.load(version, &store.schema)? {
-                if file.header.kind == FileKind::Change
-                    && let Some(written) = inner.written.get_mut(i)
-                {
-                    written.changes += 1;
-                    written.rows += file.header.rows;
-                }
+            let (files, snapshot) = log.files_of(version)?;
+            let mut plan = SnapshotPlan::new(pace, snapshot.as_ref());
+            for name in files {
+                let file = log.read(&name, &store.schema)?;
+                let from = match file.header.kind {
+                    FileKind::Part => Restored::Walk,
+                    FileKind::Change => {
+                        plan.changed(file.header.rows);
+                        Restored::Change(BatchId(name.version - 1))
+                    }
+                };
                 if let Some(micros) = file.header.evicted {
                     inner.state.evict(i, micros)?;
                     inner.evicted = inner.evicted.max(Some(micros));
                 }
-                for rows in file.rows(&path, &store.rows)? {
-                    inner.state.restore(i, rows.columns())?;
-                }
+                let restore = |rows: RecordBatch| inner.state.restore(i, rows.columns(), from);
+                file.rows(&log.path(&name), &store.rows, restore)?;
+            }
+            if let Some(own) = inner.snapshots.get_mut(i) {
+                *own = plan;
             }
         }
         inner.state.loaded(inner.evicted);
@@ -280,10 +284,10 @@ impl<D: StateDefinition> StatefulOperator for StateKeeper<D> {
             return Ok(());
         }
         let (definition, stores) = (Arc::clone(&self.definition), self.stores.clone());
-        let (log, metadata) = (self.log.clone(), self.metadata());
+        let (log, metadata, pace) = (self.log.clone(), self.metadata(), self.pace);
         let mut inner = blocking(move || {
             metadata.check(log.storage().as_ref(), log.dir())?;
-            Inner::read(definition.create()?, &stores, batch.0)
+            Inner::read(definition.create()?, &stores, batch.0, pace)
         })
         .await?;
         inner.phase = Phase::Ready(batch);
@@ -293,18 +297,23 @@ impl<D: StateDefinition> StatefulOperator for StateKeeper<D> {
 
     async fn commit(&self, batch: BatchId) -> Result<()> {
         let started = self.clock.monotonic();
-        let Some(Commit { files, written }) = self.encode(batch)? else { return Ok(()) };
+        let Some(Commit { files, snapshots }) = self.encode(batch)? else { return Ok(()) };
         let log = self.log.clone();
         let metadata = (!self.inner.lock().metadata_written).then(|| self.metadata());
-        blocking(move || {
+        let written = blocking(move || {
             if let Some(metadata) = metadata {
                 metadata.write_once(log.storage().as_ref(), log.dir())?;
             }
-            files.iter().try_for_each(|(log, kind, bytes)| log.write(batch.next().0, *kind, bytes))
+            files.iter().try_for_each(|(log, name, bytes)| log.write(name, bytes))
         })
-        .await?;
+        .await;
         let mut inner = self.inner.lock();
-        inner.written = written;
+        if let Err(error) = written {
+            // The walk has gone on without its part.
+            inner.phase = Phase::Unloaded;
+            return Err(error);
+        }
+        inner.snapshots = snapshots;
         inner.metadata_written = true;
         inner.phase = Phase::Ready(batch.next());
         inner.metrics.commit_time_ms = self.since(started);
@@ -328,7 +337,14 @@ impl<D: StateDefinition> StatefulOperator for StateKeeper<D> {
     }
 
     async fn purge(&self, oldest: BatchId) -> Result<()> {
-        let logs: Vec<StateLog> = self.stores.iter().map(|(_, log)| log.clone()).collect();
+        let logs: Vec<StateLog> = {
+            let mut inner = self.inner.lock();
+            let stores = self.stores.iter().zip(&mut inner.snapshots);
+            stores.filter_map(|((_, log), plan)| plan.purges(oldest.0).then(|| log.clone())).collect()
+        };
+        if logs.is_empty() {
+            return Ok(());
+        }
         blocking(move || logs.iter().try_for_each(|log| log.purge(oldest.0))).await
     }
 }

@@ -7,12 +7,15 @@
 
 mod event_time;
 mod exec;
+mod expiry;
 mod keeper;
 mod operator;
+mod snapshot_plan;
 mod state;
 
 pub use event_time::{event_time_column, event_times};
 pub use exec::{InputRows, StatefulExec, StatefulNode, once};
+pub(super) use expiry::Expiry;
 pub use keeper::StateKeeper;
 pub use operator::{StateOperatorMetrics, StatefulOperator};
-pub use state::{OperatorState, StateDefinition, StateStore};
+pub use state::{IdWalk, OperatorState, Restored, StateDefinition, StateStore};

@@ -79,9 +79,13 @@ impl AggregateNode {
             calls.push(call);
             aggregates.push(aggregate);
         }
+        let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
+        let window_position = node.window().map(|w| w.position).or(node.session().map(|s| s.position));
+        let named_window = window_position.map(|at| (at, location.shown_name(output.field(at).name())));
         let spec = Spec {
             key_types,
-            key_names: node.keys().iter().map(|(_, name)| name.clone()).collect(),
+            key_names: node.keys().iter().map(|(_, name)| location.shown_name(name)).collect(),
+            window_column: named_window,
             calls,
             window: node.window().map(|w| w.spec),
             sessions: node.session().map(|s| Sessions { local_merge: s.local_merge }),
@@ -89,9 +93,7 @@ impl AggregateNode {
             mode: node.output_mode(),
         };
         let keeper = Arc::new(StateKeeper::new(spec, node.operator_id(), &location)?);
-        let window_position = node.window().map(|w| w.position).or(node.session().map(|s| s.position));
         let planned = Self { keys, time, session: session_window, window_position, aggregates, keeper };
-        let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
         Ok(Arc::new(StatefulExec::new(Arc::new(planned), vec![input], output)))
     }
 

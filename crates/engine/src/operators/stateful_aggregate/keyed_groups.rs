@@ -3,7 +3,7 @@
 //! When a key column carries event time, a group is final once its time (a window column:
 //! its end) is at or below the watermark. A null time is never late and never final.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use datafusion::arrow::array::{Array, ArrayRef, TimestampMicrosecondArray, UInt32Array};
 
@@ -17,7 +17,7 @@ use crate::{
     Result, SparkError,
     operators::{
         aggregate::Arrival,
-        stateful::{OperatorState, event_times},
+        stateful::{Expiry, IdWalk, OperatorState, Restored, event_times},
     },
     plan::EventTimeKey,
     sink::OutputMode,
@@ -33,13 +33,14 @@ pub(super) struct KeyedGroups {
     /// By key id: whether the group is in state.
     exists: Vec<bool>,
     /// Groups by event time, for eviction.
-    by_time: BTreeMap<i64, Vec<u32>>,
+    by_time: Expiry,
     /// By key id: the last batch (counted by `epoch`) that changed it.
     touched: Vec<u32>,
     epoch: u32,
     dirty: Vec<u32>,
     late: HashSet<u32>,
     live: i64,
+    walk: IdWalk,
     counts: Counts,
     arrived: i64,
     ids: Vec<u32>,
@@ -52,12 +53,13 @@ impl KeyedGroups {
             buffers: BufferSet::new(&spec.calls)?,
             event_time: spec.event_time,
             exists: vec![],
-            by_time: BTreeMap::new(),
+            by_time: Expiry::default(),
             touched: vec![],
             epoch: 0,
             dirty: vec![],
             late: HashSet::new(),
             live: 0,
+            walk: IdWalk::default(),
             counts: Counts::default(),
             arrived: 0,
             ids: vec![],
@@ -89,18 +91,14 @@ impl KeyedGroups {
         self.touched[id as usize] = 0;
         self.live += 1;
         if let Some(time) = time {
-            self.by_time.entry(time).or_default().push(id);
+            self.by_time.insert(id, time);
         }
     }
 
-    fn remove_up_to(&mut self, micros: i64) -> i64 {
-        let kept = match micros.checked_add(1) {
-            Some(after) => self.by_time.split_off(&after),
-            None => BTreeMap::new(),
-        };
-        let gone: Vec<u32> = std::mem::replace(&mut self.by_time, kept).into_values().flatten().collect();
-        self.buffers.clear(&gone);
-        for id in &gone {
+    /// Removes groups that [`Expiry`] has given out; how many those are.
+    fn remove(&mut self, gone: &[u32]) -> i64 {
+        self.buffers.clear(gone);
+        for id in gone {
             self.exists[*id as usize] = false;
             self.keys.release(*id);
         }
@@ -173,11 +171,10 @@ impl Groups for KeyedGroups {
                 self.dirty.push(0);
             }
         }
+        let mut leaving = frame.evict.map(|evict| self.by_time.take_until(evict)).unwrap_or_default();
+        leaving.sort_unstable();
         let mut ids = match frame.mode {
-            OutputMode::Append => match frame.evict {
-                Some(evict) => self.by_time.range(..=evict).flat_map(|(_, ids)| ids).copied().collect(),
-                None => vec![],
-            },
+            OutputMode::Append => leaving.clone(),
             OutputMode::Update => self.dirty.clone(),
             OutputMode::Complete => self.existing(),
         };
@@ -191,9 +188,7 @@ impl Groups for KeyedGroups {
         let mut counts = self.counts;
         counts.updated = i64::try_from(self.dirty.len()).unwrap_or(i64::MAX);
         counts.dropped = i64::try_from(self.late.len()).unwrap_or(i64::MAX);
-        if let Some(evict) = frame.evict {
-            counts.removed = self.remove_up_to(evict);
-        }
+        counts.removed = self.remove(&leaving);
         for id in self.keys.take_fresh() {
             if self.keys.contains(id) && !self.exists[id as usize] {
                 self.keys.release(id);
@@ -217,15 +212,21 @@ impl OperatorState for KeyedGroups {
         self.stored(self.dirty.iter().filter(|id| self.exists[**id as usize]).copied().collect())
     }
 
-    fn snapshot(&self, _store: usize) -> Result<Vec<ArrayRef>> {
-        self.stored(self.existing())
+    fn start_walk(&mut self, _store: usize) {
+        self.walk = IdWalk::new(self.exists.len());
+    }
+
+    fn walk(&mut self, _store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
+        let exists = &self.exists;
+        let (ids, over) = self.walk.take(rows, |id| usize::from(exists[id as usize]));
+        Ok((self.stored(ids)?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
         usize::try_from(self.live).unwrap_or(0)
     }
 
-    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef], _from: Restored) -> Result<()> {
         let width = self.keys.width();
         let rows = columns.first().map_or(0, |c| c.len());
         if columns.len() < width {
@@ -246,15 +247,15 @@ impl OperatorState for KeyedGroups {
     }
 
     fn evict(&mut self, _store: usize, micros: i64) -> Result<()> {
-        self.remove_up_to(micros);
+        let gone = self.by_time.take_until(micros);
+        self.remove(&gone);
         Ok(())
     }
 
     fn memory(&self) -> usize {
-        let index: usize = self.by_time.values().map(|ids| ids.capacity() * size_of::<u32>() + 48).sum();
         self.keys.memory()
             + self.buffers.memory()
-            + index
+            + self.by_time.memory()
             + self.exists.capacity()
             + self.touched.capacity() * 4
     }

@@ -9,6 +9,7 @@ mod batch;
 mod buffer_set;
 mod exec;
 mod groups;
+mod key_slots;
 mod keyed_groups;
 mod pane_grid;
 mod pane_groups;
@@ -17,3 +18,4 @@ mod sliding_pass;
 mod spec;
 
 pub(super) use exec::AggregateNode;
+pub(crate) use pane_grid::PaneGrid;

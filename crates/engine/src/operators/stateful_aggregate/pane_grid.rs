@@ -13,7 +13,7 @@ use crate::time::WindowSpec;
 
 /// The panes of a window definition. Instants are microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PaneGrid {
+pub(crate) struct PaneGrid {
     spec: WindowSpec,
     /// How far the last window end reaches into its slide; 0 when ends are starts.
     rest: i64,
@@ -22,19 +22,19 @@ pub(super) struct PaneGrid {
 }
 
 impl PaneGrid {
-    pub(super) fn new(spec: WindowSpec) -> Self {
+    pub(crate) fn new(spec: WindowSpec) -> Self {
         let (whole, rest) = (spec.duration() / spec.slide(), spec.duration() % spec.slide());
         let (per_slide, per_window) = if rest == 0 { (1, whole) } else { (2, 2 * whole + 1) };
         Self { spec, rest, per_slide, per_window }
     }
 
     /// Number of panes in each window.
-    pub(super) fn per_window(&self) -> i64 {
+    pub(crate) fn per_window(&self) -> i64 {
         self.per_window
     }
 
     /// The pane that holds `micros`.
-    pub(super) fn pane_of(&self, micros: i64) -> i64 {
+    pub(crate) fn pane_of(&self, micros: i64) -> i64 {
         let since = micros.saturating_sub(self.spec.start_time());
         let slide = since.div_euclid(self.spec.slide());
         if self.rest == 0 {
@@ -44,7 +44,7 @@ impl PaneGrid {
     }
 
     /// `[start, end)` of a pane.
-    pub(super) fn bounds(&self, pane: i64) -> (i64, i64) {
+    pub(crate) fn bounds(&self, pane: i64) -> (i64, i64) {
         (self.edge(pane), self.edge(pane + 1))
     }
 
@@ -55,27 +55,27 @@ impl PaneGrid {
     }
 
     /// Start of window `k`.
-    pub(super) fn start(&self, window: i64) -> i64 {
+    pub(crate) fn start(&self, window: i64) -> i64 {
         window.saturating_mul(self.spec.slide()).saturating_add(self.spec.start_time())
     }
 
     /// End of window `k`.
-    pub(super) fn end(&self, window: i64) -> i64 {
+    pub(crate) fn end(&self, window: i64) -> i64 {
         self.start(window).saturating_add(self.spec.duration())
     }
 
     /// First pane of window `k`.
-    pub(super) fn first_pane(&self, window: i64) -> i64 {
+    pub(crate) fn first_pane(&self, window: i64) -> i64 {
         window * self.per_slide
     }
 
     /// The windows that hold a pane.
-    pub(super) fn windows_of(&self, pane: i64) -> RangeInclusive<i64> {
+    pub(crate) fn windows_of(&self, pane: i64) -> RangeInclusive<i64> {
         (pane - self.per_window).div_euclid(self.per_slide) + 1..=pane.div_euclid(self.per_slide)
     }
 
     /// The last window that has ended at `micros`: those with `end <= micros`.
-    pub(super) fn last_ended(&self, micros: i64) -> i64 {
+    pub(crate) fn last_ended(&self, micros: i64) -> i64 {
         micros
             .saturating_sub(self.spec.start_time())
             .saturating_sub(self.spec.duration())
@@ -83,7 +83,7 @@ impl PaneGrid {
     }
 
     /// First pane that a window after `window` still needs.
-    pub(super) fn first_needed_after(&self, window: i64) -> i64 {
+    pub(crate) fn first_needed_after(&self, window: i64) -> i64 {
         self.first_pane(window + 1)
     }
 }

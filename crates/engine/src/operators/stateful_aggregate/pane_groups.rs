@@ -23,18 +23,20 @@ use super::{
     batch::{Counts, Emission, Frame, Rows},
     buffer_set::BufferSet,
     groups::Groups,
+    key_slots::{KeySlots, Place},
     pane_grid::PaneGrid,
     sliding_pass::{SlidingPass, Stacks, Steps},
     spec::Spec,
 };
 use crate::{
     Result, SparkError,
-    operators::{aggregate::Arrival, stateful::OperatorState},
+    operators::{
+        aggregate::Arrival,
+        stateful::{IdWalk, OperatorState, Restored},
+    },
     sink::OutputMode,
     state::KeyTable,
 };
-
-const NO_PANE: (i64, u32) = (i64::MIN, 0);
 
 /// Slots that kept stacks may hold, over all keys.
 const MOST_STACKED_SLOTS: usize = 1 << 20;
@@ -48,11 +50,11 @@ pub(super) struct PaneGroups {
     keys: KeyTable,
     buffers: BufferSet,
     /// By key id: its panes and their slots, ascending.
-    panes: Vec<Vec<(i64, u32)>>,
-    /// By key id: the pane a row of the key went to last.
-    recent: Vec<(i64, u32)>,
+    panes: KeySlots<i64>,
     /// Keys of each pane, in order of arrival.
     by_pane: BTreeMap<i64, Vec<u32>>,
+    /// Panes of all keys.
+    held: usize,
     /// By slot: the last batch (counted by `epoch`) that changed it.
     touched: Vec<u32>,
     epoch: u32,
@@ -65,6 +67,7 @@ pub(super) struct PaneGroups {
     late: HashSet<(i64, u32)>,
     /// Windows that are not empty and not evicted, summed over keys.
     live: i64,
+    walk: IdWalk,
     counts: Counts,
     arrived: i64,
     ids: Vec<u32>,
@@ -78,9 +81,9 @@ impl PaneGroups {
             grid,
             keys: KeyTable::new(&spec.key_types)?,
             buffers: BufferSet::new(&spec.calls)?,
-            panes: vec![],
-            recent: vec![],
+            panes: KeySlots::new(),
             by_pane: BTreeMap::new(),
+            held: 0,
             touched: vec![],
             epoch: 0,
             stacks: HashMap::new(),
@@ -88,6 +91,7 @@ impl PaneGroups {
             dirty: vec![],
             late: HashSet::new(),
             live: 0,
+            walk: IdWalk::default(),
             counts: Counts::default(),
             arrived: 0,
             ids: vec![],
@@ -98,32 +102,32 @@ impl PaneGroups {
 
     /// Makes room for every key the table has given out.
     fn admit_keys(&mut self) {
-        self.panes.resize_with(self.keys.capacity(), Vec::new);
-        self.recent.resize(self.keys.capacity(), NO_PANE);
+        self.panes.grow(self.keys.capacity());
     }
 
     /// The slot of `(pane, key)`, made if missing. Windows up to `ended` are not counted.
     fn slot(&mut self, pane: i64, key: u32, ended: Option<i64>) -> Result<u32> {
-        let own = &mut self.panes[key as usize];
-        let at = match own.binary_search_by_key(&pane, |(p, _)| *p) {
+        let own = self.panes.of(key);
+        let at = match own.binary_search_by_key(&pane, |p| p.at) {
             Ok(at) => {
-                self.recent[key as usize] = own[at];
-                return Ok(own[at].1);
+                let place = own[at];
+                self.panes.used(key, place);
+                return Ok(place.slot);
             }
             Err(at) => at,
         };
         let slot = self.buffers.allocate()?;
         let (mut low, mut high) = self.grid.windows_of(pane).into_inner();
         low = ended.map_or(low, |ended| low.max(ended + 1));
-        if let Some((before, _)) = at.checked_sub(1).and_then(|i| own.get(i)) {
-            low = low.max(self.grid.windows_of(*before).end() + 1);
+        if let Some(before) = at.checked_sub(1).and_then(|i| own.get(i)) {
+            low = low.max(self.grid.windows_of(before.at).end() + 1);
         }
-        if let Some((after, _)) = own.get(at) {
-            high = high.min(self.grid.windows_of(*after).start() - 1);
+        if let Some(after) = own.get(at) {
+            high = high.min(self.grid.windows_of(after.at).start() - 1);
         }
         self.live += (high - low + 1).max(0);
-        own.insert(at, (pane, slot));
-        self.recent[key as usize] = (pane, slot);
+        self.panes.insert(key, at, Place::new(pane, slot));
+        self.held += 1;
         self.by_pane.entry(pane).or_default().push(key);
         if slot as usize >= self.touched.len() {
             self.touched.resize(slot as usize + 1, 0);
@@ -215,7 +219,7 @@ impl PaneGroups {
         let mut steps = Steps::default();
         let mut rows: Vec<(i64, u32, u32)> = Vec::new();
         for (key, reached) in &wanted {
-            let own = &panes[*key as usize];
+            let own = panes.of(*key);
             let before = kept.remove(key).unwrap_or_default();
             *stacked_slots -= before.slots();
             let mut pass = SlidingPass::new(grid, own, before);
@@ -227,7 +231,7 @@ impl PaneGroups {
             };
             match reached {
                 Some(reached) => Self::windows(grid, reached.iter().copied(), first, last, &mut take)?,
-                None => Self::windows(grid, own.iter().map(|(pane, _)| *pane), first, last, &mut take)?,
+                None => Self::windows(grid, own.iter().map(|p| p.at), first, last, &mut take)?,
             }
             let after = pass.into_stacks();
             if keep_stacks && *stacked_slots + after.slots() <= MOST_STACKED_SLOTS {
@@ -259,18 +263,14 @@ impl PaneGroups {
         let mut released = Vec::new();
         let mut emptied = Vec::new();
         for key in dropped.into_values().flatten() {
-            let own = &mut self.panes[key as usize];
-            let count = own.partition_point(|(pane, _)| *pane < threshold);
-            released.extend(own.drain(..count).map(|(_, slot)| slot));
-            if own.is_empty() {
-                *own = Vec::new();
+            let gone = self.panes.extract(key, |p| p.at < threshold);
+            released.extend(gone.iter().map(|p| p.slot));
+            if self.panes.of(key).is_empty() {
                 self.keys.release(key);
                 emptied.push(key);
             }
-            if self.recent[key as usize].0 < threshold {
-                self.recent[key as usize] = NO_PANE;
-            }
         }
+        self.held -= released.len();
         self.buffers.release(&released);
         emptied.into_iter().for_each(|key| self.forget_stacks(key));
     }
@@ -279,9 +279,9 @@ impl PaneGroups {
     fn stored(&self, mut rows: Vec<(i64, u32)>) -> Result<Vec<ArrayRef>> {
         rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
         let slots = rows.iter().map(|(pane, key)| {
-            let own = &self.panes[*key as usize];
-            let at = own.binary_search_by_key(pane, |(p, _)| *p);
-            at.map(|at| own[at].1).map_err(|_| SparkError::internal("a stored pane has no slot"))
+            let own = self.panes.of(*key);
+            let at = own.binary_search_by_key(pane, |p| p.at);
+            at.map(|at| own[at].slot).map_err(|_| SparkError::internal("a stored pane has no slot"))
         });
         let slots = slots.collect::<Result<Vec<u32>>>()?;
         let ids: Vec<u32> = rows.iter().map(|(_, key)| *key).collect();
@@ -335,8 +335,10 @@ impl Groups for PaneGroups {
                 }
             }
             self.counts.applied += windows - late;
-            let (recent, slot) = self.recent[key as usize];
-            let slot = if recent == pane { slot } else { self.slot(pane, key, ended)? };
+            let slot = match self.panes.recent(key, pane) {
+                Some(slot) => slot,
+                None => self.slot(pane, key, ended)?,
+            };
             if self.touched[slot as usize] != self.epoch {
                 self.touched[slot as usize] = self.epoch;
                 self.dirty.push((pane, key));
@@ -386,7 +388,7 @@ impl Groups for PaneGroups {
         let leaving = finals.map_or(vec![], |(first, last)| self.keys_between(first, last));
         if let Some((first, last)) = finals {
             for key in &leaving {
-                let own = self.panes[*key as usize].iter().map(|(pane, _)| *pane);
+                let own = self.panes.of(*key).iter().map(|p| p.at);
                 counts.removed += Self::count_windows(&self.grid, own, Some(first), Some(last));
             }
         }
@@ -417,7 +419,7 @@ impl Groups for PaneGroups {
             self.drop_panes(self.grid.first_needed_after(last));
         }
         for key in self.keys.take_fresh() {
-            if self.keys.contains(key) && self.panes[key as usize].is_empty() {
+            if self.keys.contains(key) && self.panes.of(key).is_empty() {
                 self.keys.release(key);
             }
         }
@@ -441,17 +443,22 @@ impl OperatorState for PaneGroups {
         self.stored(self.dirty.iter().filter(|(pane, _)| *pane >= lowest).copied().collect())
     }
 
-    fn snapshot(&self, _store: usize) -> Result<Vec<ArrayRef>> {
-        self.stored(
-            self.by_pane.iter().flat_map(|(pane, keys)| keys.iter().map(|key| (*pane, *key))).collect(),
-        )
+    fn start_walk(&mut self, _store: usize) {
+        self.walk = IdWalk::new(self.panes.capacity());
+    }
+
+    fn walk(&mut self, _store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
+        let panes = &self.panes;
+        let (keys, over) = self.walk.take(rows, |key| panes.of(key).len());
+        let rows = keys.iter().flat_map(|key| panes.of(*key).iter().map(|p| (p.at, *key)));
+        Ok((self.stored(rows.collect())?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
-        self.by_pane.values().map(Vec::len).sum()
+        self.held
     }
 
-    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef], _from: Restored) -> Result<()> {
         let width = self.keys.width();
         let (Some((panes, rest)), true) = (columns.split_first(), columns.len() > width) else {
             return Err(SparkError::internal("state has too few columns"));
@@ -473,20 +480,16 @@ impl OperatorState for PaneGroups {
 
     fn loaded(&mut self, evicted: Option<i64>) {
         let first = evicted.map(|micros| self.grid.last_ended(micros) + 1);
-        let own = self.panes.iter().map(|own| own.iter().map(|(pane, _)| *pane));
+        let keys = (0..self.panes.capacity()).filter_map(|key| u32::try_from(key).ok());
+        let own = keys.map(|key| self.panes.of(key).iter().map(|p| p.at));
         self.live = own.map(|panes| Self::count_windows(&self.grid, panes, first, None)).sum();
     }
 
     fn memory(&self) -> usize {
-        let pane = size_of::<(i64, u32)>();
-        let panes: usize = self.panes.iter().map(|own| own.capacity() * pane).sum();
-        let keys = self.panes.capacity() * size_of::<Vec<(i64, u32)>>() + self.recent.capacity() * pane;
-        let index: usize = self.by_pane.values().map(|keys| keys.capacity() * size_of::<u32>() + 64).sum();
         self.keys.memory()
             + self.buffers.memory()
-            + panes
-            + keys
-            + index
-            + self.touched.capacity() * size_of::<u32>()
+            + self.panes.memory()
+            + (self.held + self.touched.capacity()) * size_of::<u32>()
+            + self.by_pane.len() * 64
     }
 }

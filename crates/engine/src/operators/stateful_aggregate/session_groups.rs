@@ -24,11 +24,15 @@ use super::{
     batch::{Counts, Emission, Frame, Rows},
     buffer_set::BufferSet,
     groups::Groups,
+    key_slots::{KeySlots, Place},
     spec::Spec,
 };
 use crate::{
     Result, SparkError,
-    operators::{aggregate::Arrival, stateful::OperatorState},
+    operators::{
+        aggregate::Arrival,
+        stateful::{IdWalk, OperatorState, Restored},
+    },
     sink::OutputMode,
     state::KeyTable,
 };
@@ -38,16 +42,20 @@ use crate::{
 pub(super) struct SessionGroups {
     keys: KeyTable,
     buffers: BufferSet,
-    /// By key id, sorted by start.
-    sessions: Vec<Vec<Session>>,
-    /// Keys by the end of one of their sessions; ends that were extended stay until passed.
+    /// By key id, sorted by start: (start, end).
+    sessions: KeySlots<(i64, i64)>,
+    /// Keys by the bucket of one of their sessions' ends; ends that were extended stay until
+    /// passed.
     by_end: BTreeMap<i64, Vec<u32>>,
+    /// Keys in `by_end`.
+    ending: usize,
     /// Whether sessions become final.
     evicts: bool,
     /// Whether the rows of a batch merge with each other before late ones are dropped
     /// (`spark.sql.streaming.sessionWindow.merge.sessions.in.local.partition`).
     local_merge: bool,
     live: i64,
+    walk: IdWalk,
     /// The batch's rows by exact session.
     partials: Vec<Partial>,
     exact: HashMap<(u32, i64, i64), u32>,
@@ -65,6 +73,17 @@ struct Session {
     start: i64,
     end: i64,
     slot: u32,
+}
+
+impl From<&Place<(i64, i64)>> for Session {
+    fn from(place: &Place<(i64, i64)>) -> Self {
+        Self { start: place.at.0, end: place.at.1, slot: place.slot }
+    }
+}
+
+/// Ends are found again by buckets of 2^20 microseconds, about a second.
+fn bucket(micros: i64) -> i64 {
+    micros >> 20
 }
 
 /// A session made of rows of the running batch.
@@ -86,11 +105,13 @@ impl SessionGroups {
         Ok(Self {
             keys: KeyTable::new(&spec.key_types)?,
             buffers: BufferSet::new(&spec.calls)?,
-            sessions: vec![],
+            sessions: KeySlots::new(),
             by_end: BTreeMap::new(),
+            ending: 0,
             evicts: spec.event_time.is_some() && spec.mode != OutputMode::Complete,
             local_merge,
             live: 0,
+            walk: IdWalk::default(),
             partials: vec![],
             exact: HashMap::new(),
             late: HashSet::new(),
@@ -101,20 +122,22 @@ impl SessionGroups {
         })
     }
 
-    /// Keeps `sessions` as all sessions of a key that has none.
-    fn put(&mut self, key: u32, sessions: Vec<Session>) {
+    /// Keeps `sessions` as all sessions of a key that had `old` and has none.
+    fn put(&mut self, key: u32, sessions: &[Session], old: &[Session]) {
         self.live += count(sessions.len());
         if self.evicts {
-            for session in &sessions {
-                self.by_end.entry(session.end).or_default().push(key);
+            let known = |end| old.iter().any(|o| bucket(o.end) == bucket(end));
+            for session in sessions.iter().filter(|s| !known(s.end)) {
+                self.by_end.entry(bucket(session.end)).or_default().push(key);
+                self.ending += 1;
             }
         }
-        self.sessions[key as usize] = sessions;
+        self.sessions.put(key, sessions.iter().map(|s| Place::new((s.start, s.end), s.slot)).collect());
     }
 
     /// Takes all sessions of a key away; their slots stay.
     fn take(&mut self, key: u32) -> Vec<Session> {
-        let sessions = std::mem::take(&mut self.sessions[key as usize]);
+        let sessions: Vec<Session> = self.sessions.take(key).iter().map(Session::from).collect();
         self.live -= count(sessions.len());
         sessions
     }
@@ -181,7 +204,7 @@ impl SessionGroups {
             self.counts.updated += count(merged.len());
             let gone = old.iter().filter(|o| merged.binary_search_by_key(&o.start, |m| m.start).is_err());
             self.counts.removed += count(gone.count());
-            self.put(key, merged);
+            self.put(key, &merged, &old);
             self.dirty.push(key);
         }
         self.absorb(&steps)
@@ -189,25 +212,26 @@ impl SessionGroups {
 
     /// Takes the sessions out that ended at or before `micros`, with their slots.
     fn pass(&mut self, micros: i64) -> Vec<(u32, Session)> {
-        let kept = match micros.checked_add(1) {
-            Some(after) => self.by_end.split_off(&after),
-            None => BTreeMap::new(),
-        };
-        let mut keys: Vec<u32> = std::mem::replace(&mut self.by_end, kept).into_values().flatten().collect();
+        let last = bucket(micros);
+        let later = self.by_end.split_off(&last);
+        let mut keys: Vec<u32> = std::mem::replace(&mut self.by_end, later).into_values().flatten().collect();
+        self.ending -= keys.len();
+        keys.extend(self.by_end.get(&last).into_iter().flatten());
         keys.sort_unstable();
         keys.dedup();
         let mut passed = Vec::new();
         for key in keys {
-            let Some(sessions) = self.sessions.get_mut(key as usize) else { continue };
-            let before = passed.len();
-            sessions.retain(|session| {
-                let ended = session.end <= micros;
-                if ended {
-                    passed.push((key, *session));
-                }
-                !ended
-            });
-            self.live -= count(passed.len() - before);
+            let gone = self.sessions.extract(key, |p| p.at.1 <= micros);
+            self.live -= count(gone.len());
+            passed.extend(gone.iter().map(|place| (key, Session::from(place))));
+        }
+        if let Some(keys) = self.by_end.get_mut(&last) {
+            let before = keys.len();
+            keys.retain(|key| self.sessions.of(*key).iter().any(|p| bucket(p.at.1) == last));
+            self.ending -= before - keys.len();
+            if keys.is_empty() {
+                self.by_end.remove(&last);
+            }
         }
         passed
     }
@@ -221,7 +245,7 @@ impl SessionGroups {
     }
 
     fn release_if_empty(&mut self, key: u32) {
-        if self.keys.contains(key) && self.sessions.get(key as usize).is_none_or(Vec::is_empty) {
+        if self.keys.contains(key) && self.sessions.of(key).is_empty() {
             self.keys.release(key);
         }
     }
@@ -244,14 +268,11 @@ impl SessionGroups {
 
     /// The sessions of `keys`, each key once.
     fn of<'a>(&'a self, keys: impl Iterator<Item = u32> + 'a) -> impl Iterator<Item = (u32, Session)> + 'a {
-        keys.flat_map(|key| {
-            let sessions = self.sessions.get(key as usize).map(Vec::as_slice).unwrap_or_default();
-            sessions.iter().map(move |session| (key, *session))
-        })
+        keys.flat_map(|key| self.sessions.of(key).iter().map(move |place| (key, Session::from(place))))
     }
 
     fn all_keys(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.sessions.len()).map(|key| u32::try_from(key).unwrap_or(u32::MAX))
+        (0..self.sessions.capacity()).map(|key| u32::try_from(key).unwrap_or(u32::MAX))
     }
 
     /// The stored columns of the sessions of `keys`.
@@ -291,7 +312,7 @@ impl Groups for SessionGroups {
         let mut ids = std::mem::take(&mut self.ids);
         ids.clear();
         self.keys.intern(&rows.keys, rows.len, &mut ids)?;
-        self.sessions.resize_with(self.keys.capacity(), Vec::new);
+        self.sessions.grow(self.keys.capacity());
         let late = if self.local_merge { None } else { frame.late };
         let (mut picked, mut slots) = (Vec::with_capacity(rows.len), Vec::with_capacity(rows.len));
         for (row, key) in ids.iter().enumerate() {
@@ -369,15 +390,21 @@ impl OperatorState for SessionGroups {
         self.stored(self.dirty.clone())
     }
 
-    fn snapshot(&self, _store: usize) -> Result<Vec<ArrayRef>> {
-        self.stored(self.all_keys().collect())
+    fn start_walk(&mut self, _store: usize) {
+        self.walk = IdWalk::new(self.sessions.capacity());
+    }
+
+    fn walk(&mut self, _store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
+        let sessions = &self.sessions;
+        let (keys, over) = self.walk.take(rows, |key| sessions.of(key).len());
+        Ok((self.stored(keys)?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
         usize::try_from(self.live).unwrap_or(0)
     }
 
-    fn restore(&mut self, _store: usize, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, _store: usize, columns: &[ArrayRef], _from: Restored) -> Result<()> {
         let (Some((edges, rest)), width) = (columns.split_at_checked(2), self.keys.width()) else {
             return Err(wrong("too few columns"));
         };
@@ -392,14 +419,14 @@ impl OperatorState for SessionGroups {
         let mut ids = vec![];
         self.keys.intern(keys, starts.len(), &mut ids)?;
         self.keys.take_fresh();
-        self.sessions.resize_with(self.keys.capacity(), Vec::new);
+        self.sessions.grow(self.keys.capacity());
         let mut slots = Vec::with_capacity(ids.len());
         let mut row = 0;
         // Rows of a key stand together, sorted.
         for run in ids.chunk_by(|a, b| a == b) {
             let Some(key) = run.first().copied() else { continue };
-            let old: Vec<u32> = self.take(key).iter().map(|session| session.slot).collect();
-            self.buffers.release(&old);
+            let old = self.take(key);
+            self.buffers.release(&old.iter().map(|session| session.slot).collect::<Vec<_>>());
             let mut sessions = Vec::with_capacity(run.len());
             for _ in run {
                 let slot = self.buffers.allocate()?;
@@ -407,7 +434,7 @@ impl OperatorState for SessionGroups {
                 sessions.push(Session { start: starts.value(row), end: ends.value(row), slot });
                 row += 1;
             }
-            self.put(key, sessions);
+            self.put(key, &sessions, &old);
         }
         self.buffers.import(&slots, buffers)
     }
@@ -419,12 +446,10 @@ impl OperatorState for SessionGroups {
     }
 
     fn memory(&self) -> usize {
-        let sessions: usize = self.sessions.iter().map(|s| s.capacity() * size_of::<Session>()).sum();
-        let index: usize = self.by_end.values().map(|keys| keys.capacity() * size_of::<u32>() + 48).sum();
         self.keys.memory()
             + self.buffers.memory()
-            + sessions
-            + self.sessions.capacity() * size_of::<Vec<Session>>()
-            + index
+            + self.sessions.memory()
+            + self.ending * size_of::<u32>()
+            + self.by_end.len() * 48
     }
 }

@@ -14,7 +14,7 @@
 //! costs a few merges however many panes it has. Stacks are a cache of unchanged panes: when
 //! a row reaches a pane they cover, they are given up and built again.
 
-use super::{buffer_set::BufferSet, pane_grid::PaneGrid};
+use super::{buffer_set::BufferSet, key_slots::Place, pane_grid::PaneGrid};
 use crate::Result;
 
 /// Aggregates of a block: `(pane, slot)`, and which slots are not panes' own.
@@ -53,10 +53,10 @@ impl Stacks {
     }
 }
 
-/// The pass over one key. `panes` are its `(pane, slot)`, ascending.
+/// The pass over one key. `panes` are its panes and their slots, ascending.
 pub(super) struct SlidingPass<'a> {
     grid: &'a PaneGrid,
-    panes: &'a [(i64, u32)],
+    panes: &'a [Place<i64>],
     stacks: Stacks,
 }
 
@@ -84,7 +84,7 @@ impl Steps {
 
 impl<'a> SlidingPass<'a> {
     /// A pass that goes on with `stacks`, which cover unchanged panes only.
-    pub(super) fn new(grid: &'a PaneGrid, panes: &'a [(i64, u32)], stacks: Stacks) -> Self {
+    pub(super) fn new(grid: &'a PaneGrid, panes: &'a [Place<i64>], stacks: Stacks) -> Self {
         Self { grid, panes, stacks }
     }
 
@@ -109,9 +109,9 @@ impl<'a> SlidingPass<'a> {
 
         if stacks.tail.as_ref().is_none_or(|tail| tail.block != block) {
             let mut tail = Stack { block, ..Stack::default() };
-            let from = panes.partition_point(|(p, _)| *p < first);
-            let to = panes.partition_point(|(p, _)| *p < boundary);
-            for (pane, slot) in panes[from..to].iter().rev() {
+            let from = panes.partition_point(|p| p.at < first);
+            let to = panes.partition_point(|p| p.at < boundary);
+            for Place { at: pane, slot, .. } in panes[from..to].iter().rev() {
                 let whole = match tail.aggregates.last() {
                     None => *slot,
                     Some((_, after)) => {
@@ -138,8 +138,8 @@ impl<'a> SlidingPass<'a> {
         let mut head = None;
         if let Some(stack) = &mut stacks.head {
             let done = stack.aggregates.last().map_or(boundary - 1, |(pane, _)| *pane);
-            let from = panes.partition_point(|(p, _)| *p <= done);
-            for (pane, slot) in panes[from..].iter().take_while(|(p, _)| *p < first + length) {
+            let from = panes.partition_point(|p| p.at <= done);
+            for Place { at: pane, slot, .. } in panes[from..].iter().take_while(|p| p.at < first + length) {
                 let whole = match stack.aggregates.last() {
                     None => *slot,
                     Some((_, before)) => {

@@ -17,7 +17,7 @@ use crate::{
     plan::EventTimeKey,
     query::{BatchId, OperatorWatermarks},
     sink::OutputMode,
-    state::{StateSchema, spark_type_name},
+    state::{StateLayout, StateSchema, spark_type_name},
     time::{Millis, WindowSpec},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Spec {
     /// Keys without the fused window or the session.
     pub(super) key_types: Vec<DataType>,
     pub(super) key_names: Vec<String>,
+    /// Place among the keys, and name, of the fused window or the session.
+    pub(super) window_column: Option<(usize, String)>,
     pub(super) calls: Vec<AggregateCall>,
     pub(super) window: Option<WindowSpec>,
     /// How sessions merge, if a key is a session window.
@@ -55,7 +57,10 @@ impl StateDefinition for Spec {
     }
 
     fn stores(&self) -> Result<Vec<StateStore>> {
-        Ok(vec![StateStore { directory: "", rows: self.stored_schema()?, schema: self.state_schema()? }])
+        // All sessions of a key together replace those it had.
+        let at_once = self.sessions.is_some();
+        let (rows, schema) = (self.stored_schema()?, self.state_schema()?);
+        Ok(vec![StateStore { directory: "", rows, schema, layout: self.layout(), at_once }])
     }
 
     fn create(&self) -> Result<Box<dyn Groups>> {
@@ -85,6 +90,30 @@ impl Spec {
             mode: self.mode,
             late: filters.then(|| watermarks.late.as_micros()),
             evict: evicts.then(|| watermarks.eviction.as_micros()),
+        }
+    }
+
+    /// What the stored rows mean to a reader.
+    fn layout(&self) -> StateLayout {
+        let finals = self.event_time.is_some() && self.mode != OutputMode::Complete;
+        let (position, name) = self.window_column.clone().unwrap_or_default();
+        match (self.window, self.sessions) {
+            (Some(window), _) => StateLayout::Windows {
+                duration: window.duration(),
+                slide: window.slide(),
+                start: window.start_time(),
+                position,
+                name,
+                finals,
+            },
+            (None, Some(_)) => StateLayout::Sessions { position, name, finals },
+            (None, None) => {
+                let final_by = match self.event_time {
+                    Some(EventTimeKey::Column(index) | EventTimeKey::WindowColumn(index)) => Some(index),
+                    _ => None,
+                };
+                StateLayout::Groups { final_by: final_by.filter(|_| finals) }
+            }
         }
     }
 

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     Result, SparkError,
-    operators::stateful::{OperatorState, StateOperatorMetrics},
+    operators::stateful::{OperatorState, Restored, StateOperatorMetrics},
     query::{BatchId, OperatorWatermarks},
     state::KeyTable,
     time::Millis,
@@ -49,8 +49,8 @@ pub(super) struct JoinState {
     left: KeptRows,
     right: KeptRows,
     counts: Counts,
-    /// While loading: the greatest number of a row so far, and rows matched after they came.
-    loaded: [Loaded; 2],
+    /// While loading, by side: rows matched after they came.
+    loaded: [HashSet<i64>; 2],
 }
 
 #[derive(Debug, Default)]
@@ -58,12 +58,6 @@ struct Counts {
     updated: i64,
     removed: i64,
     late: i64,
-}
-
-#[derive(Debug, Default)]
-struct Loaded {
-    greatest: Option<i64>,
-    matched: HashSet<i64>,
 }
 
 /// A batch being joined.
@@ -169,7 +163,7 @@ impl JoinState {
         for key in &keys {
             self.use_key(*key);
         }
-        let first = (frame.batch.0 << 32) + count(kept);
+        let first = first_number(frame.batch) + count(kept);
         waiting.kept = kept + keys.len();
         let sequences = (first..first + count(keys.len())).collect();
         let matched = if self.spec.matches(side) != Matches::Ignored { matched } else { vec![] };
@@ -481,16 +475,21 @@ impl OperatorState for JoinState {
         self.stored(side, &kept.fresh_rows(), &kept.newly_matched())
     }
 
-    fn snapshot(&self, store: usize) -> Result<Vec<ArrayRef>> {
+    fn start_walk(&mut self, store: usize) {
+        self.kept_mut(side_of(store)).start_walk();
+    }
+
+    fn walk(&mut self, store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
         let side = side_of(store);
-        self.stored(side, &self.kept(side).all_rows(), &[])
+        let (rows, over) = self.kept_mut(side).walk(rows);
+        Ok((self.stored(side, &rows, &[])?, over))
     }
 
     fn stored_rows(&self, store: usize) -> usize {
         self.kept(side_of(store)).len()
     }
 
-    fn restore(&mut self, store: usize, columns: &[ArrayRef]) -> Result<()> {
+    fn restore(&mut self, store: usize, columns: &[ArrayRef], from: Restored) -> Result<()> {
         let side = side_of(store);
         let spec = Arc::clone(&self.spec);
         let own = spec.side(side);
@@ -499,10 +498,12 @@ impl OperatorState for JoinState {
         let (Some(numbers), true) = (numbers, columns.len() == before + own.schema.fields().len()) else {
             return Err(SparkError::internal("state of a join has other columns"));
         };
-        let loaded = &mut self.loaded[store.min(1)];
-        let old = numbers.values().iter().take_while(|n| loaded.greatest.is_some_and(|g| **n <= g)).count();
-        loaded.matched.extend(numbers.values().iter().take(old));
-        loaded.greatest = loaded.greatest.max(numbers.values().last().copied());
+        // Before the rows of a batch stand those of earlier ones that were matched.
+        let old = match from {
+            Restored::Change(batch) => numbers.values().partition_point(|n| *n < first_number(batch)),
+            Restored::Walk => 0,
+        };
+        self.loaded[side as usize].extend(numbers.values().iter().take(old));
         let len = numbers.len() - old;
         if len == 0 {
             return Ok(());
@@ -521,7 +522,9 @@ impl OperatorState for JoinState {
             None => vec![],
         };
         let sequences = numbers.values().iter().skip(old).copied().collect();
-        self.kept_mut(side).append(NewRows { rows: vec![rows], keys, times, sequences, matched })
+        let kept = self.kept_mut(side);
+        kept.append(NewRows { rows: vec![rows], keys, times, sequences, matched })?;
+        kept.merge_small_chunks()
     }
 
     fn evict(&mut self, store: usize, micros: i64) -> Result<()> {
@@ -533,7 +536,7 @@ impl OperatorState for JoinState {
 
     fn loaded(&mut self, _evicted: Option<i64>) {
         for side in [Side::Left, Side::Right] {
-            let matched = std::mem::take(&mut self.loaded[side as usize].matched);
+            let matched = std::mem::take(&mut self.loaded[side as usize]);
             if matched.is_empty() {
                 continue;
             }
@@ -555,6 +558,11 @@ impl OperatorState for JoinState {
             + self.left.memory()
             + self.right.memory()
     }
+}
+
+/// The number of the first row that a batch keeps.
+fn first_number(batch: BatchId) -> i64 {
+    batch.0 << 32
 }
 
 fn side_of(store: usize) -> Side {

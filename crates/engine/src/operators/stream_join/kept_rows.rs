@@ -56,6 +56,9 @@ struct Chunk {
     sequences: Vec<i64>,
     /// Rows from the front that are gone.
     gone: usize,
+    /// Rows from the front that the walk over all rows has passed; all of a chunk that came
+    /// after it began.
+    walked: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +97,15 @@ impl Chunk {
 
     fn live(&self) -> usize {
         self.len() - self.gone
+    }
+
+    /// Whether the walk has still to come, or has passed.
+    fn is_untouched(&self) -> bool {
+        self.walked <= self.gone
+    }
+
+    fn is_walked(&self) -> bool {
+        self.walked >= self.len()
     }
 
     fn slots(&self) -> std::ops::Range<u32> {
@@ -207,6 +219,33 @@ impl KeptRows {
         Ok(())
     }
 
+    /// Starts a walk over the rows there are.
+    pub(super) fn start_walk(&mut self) {
+        self.chunks.iter_mut().for_each(|chunk| chunk.walked = chunk.gone);
+    }
+
+    /// (sequence, slot) of up to `most` more rows of the walk, sorted, and whether it is over.
+    pub(super) fn walk(&mut self, most: usize) -> (Vec<(i64, u32)>, bool) {
+        let mut found = Vec::new();
+        for at in 0..self.chunks.len() {
+            let chunk = &self.chunks[at];
+            let from = chunk.walked.max(chunk.gone);
+            let upto = chunk.len().min(from.saturating_add(most - found.len()));
+            for row in from..upto {
+                let slot = chunk.base + slot(row);
+                if !self.is_removed(slot) {
+                    found.push((chunk.sequences[row], slot));
+                }
+            }
+            self.chunks[at].walked = upto.max(from);
+            if found.len() >= most {
+                break;
+            }
+        }
+        found.sort_unstable();
+        (found, self.chunks.iter().all(Chunk::is_walked))
+    }
+
     /// Adds a chunk of sorted rows and links them.
     fn push(
         &mut self,
@@ -232,7 +271,8 @@ impl KeptRows {
             self.matched.extend((0..keys.len()).map(|row| matched.get(row).copied().unwrap_or(false)));
         }
         self.live += keys.len();
-        self.chunks.push(Chunk { base, rows, times, sequences, gone: 0 });
+        let walked = sequences.len();
+        self.chunks.push(Chunk { base, rows, times, sequences, gone: 0, walked });
     }
 
     fn unlink(&mut self, slot: u32) -> u32 {
@@ -307,18 +347,19 @@ impl KeptRows {
 
     /// (sequence, slot) of each row that came in this batch and is still there.
     pub(super) fn fresh_rows(&self) -> Vec<(i64, u32)> {
-        self.rows_where(|slot| slot >= self.fresh)
+        self.rows_from(self.fresh)
     }
 
     /// (sequence, slot) of all rows.
     pub(super) fn all_rows(&self) -> Vec<(i64, u32)> {
-        self.rows_where(|_| true)
+        self.rows_from(0)
     }
 
-    fn rows_where(&self, wanted: impl Fn(u32) -> bool) -> Vec<(i64, u32)> {
+    fn rows_from(&self, first: u32) -> Vec<(i64, u32)> {
         let mut found = Vec::new();
-        for chunk in &self.chunks {
-            for slot in chunk.slots().filter(|s| wanted(*s) && !self.is_removed(*s)) {
+        let old = self.chunks.partition_point(|chunk| chunk.base + slot(chunk.len()) <= first);
+        for chunk in self.chunks.iter().skip(old) {
+            for slot in chunk.slots().filter(|s| *s >= first && !self.is_removed(*s)) {
                 found.push((chunk.sequences[(slot - chunk.base) as usize], slot));
             }
         }
@@ -339,14 +380,17 @@ impl KeptRows {
         found
     }
 
-    /// Merges the last chunks as long as the last but one is not much larger.
-    fn merge_small_chunks(&mut self) -> Result<()> {
+    /// Merges the last chunks as long as the last but one is not much larger. Those that the
+    /// walk is in, or that it has and has not passed, stay apart.
+    pub(super) fn merge_small_chunks(&mut self) -> Result<()> {
         self.drop_gone();
         while let [.., before, last] = self.chunks.as_slice() {
             let rows = before.live() + last.live();
             let adjacent = before.base + slot(before.len()) == last.base
                 && last.base + slot(last.len()) == slot(self.links.len());
-            if !adjacent || rows > MERGED_ROWS || before.live() > 2 * last.live() {
+            let walked = before.is_walked() && last.is_walked();
+            let together = walked || (before.is_untouched() && last.is_untouched());
+            if !adjacent || !together || rows > MERGED_ROWS || before.live() > 2 * last.live() {
                 break;
             }
             let base = before.base;
@@ -371,6 +415,9 @@ impl KeptRows {
             let times = if ages { order.iter().map(|(time, _, _)| *time).collect() } else { vec![] };
             let sequences = order.iter().map(|(_, sequence, _)| *sequence).collect();
             self.push(rows, &keys, times, sequences, &matched);
+            if let Some(merged) = self.chunks.last_mut().filter(|_| !walked) {
+                merged.walked = 0;
+            }
         }
         Ok(())
     }
@@ -406,6 +453,7 @@ impl KeptRows {
                 chunk.sequences.drain(..chunk.gone);
                 chunk.times.shrink_to_fit();
                 chunk.sequences.shrink_to_fit();
+                chunk.walked = chunk.walked.saturating_sub(chunk.gone);
                 chunk.gone = 0;
             }
             chunk.base = base;

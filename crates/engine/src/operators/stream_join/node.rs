@@ -44,8 +44,10 @@ impl JoinNode {
         inputs: [Arc<dyn ExecutionPlan>; 2],
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let spec = Spec::plan(node, session)?;
         let location = StatefulExec::location(session)?;
+        let mut spec = Spec::plan(node, session)?;
+        spec.column_names = [&spec.left, &spec.right]
+            .map(|side| side.schema.fields().iter().map(|f| location.shown_name(f.name())).collect());
         let keeper = StateKeeper::new(Arc::new(spec), node.operator_id(), &location)?;
         let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
         let own = Arc::new(Self { keeper: Arc::new(keeper) });
@@ -105,6 +107,7 @@ impl Spec {
                 outer(JoinType::Right),
             )?,
             filter: node.filter().map(|f| PairFilter::plan(f, left, right, session)).transpose()?,
+            column_names: Default::default(),
         })
     }
 }
@@ -160,6 +163,8 @@ impl StateDefinition for Arc<Spec> {
             directory,
             rows: self.stored_schema(side),
             schema: self.state_schema(side),
+            layout: self.layout(side),
+            at_once: false,
         };
         Ok(vec![store("left", Side::Left), store("right", Side::Right)])
     }
@@ -171,6 +176,11 @@ impl StateDefinition for Arc<Spec> {
             ("right-keyToNumValues", 0),
             ("right-keyWithIndexToValue", 0),
         ]
+    }
+
+    fn aged(&self, store: usize, micros: i64) -> Option<i64> {
+        let side = if store == 0 { &self.left } else { &self.right };
+        side.aged(Millis::from_micros(micros)).map(Millis::as_micros)
     }
 
     fn create(&self) -> crate::Result<JoinState> {

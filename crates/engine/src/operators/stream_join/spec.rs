@@ -10,6 +10,7 @@ use datafusion::{
         datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType},
     },
     common::JoinType,
+    physical_expr::expressions::Column,
     physical_plan::PhysicalExpr,
 };
 
@@ -17,7 +18,7 @@ use super::kept_rows::{Matches, NEVER};
 use crate::{
     Result, SparkError,
     plan::ValueBound,
-    state::{StateSchema, spark_type_name},
+    state::{StateLayout, StateSchema, spark_type_name},
     time::Millis,
 };
 
@@ -67,6 +68,8 @@ pub(super) struct Spec {
     pub(super) left: SideSpec,
     pub(super) right: SideSpec,
     pub(super) filter: Option<PairFilter>,
+    /// The user's names of the columns, left and right.
+    pub(super) column_names: [Vec<String>; 2],
 }
 
 /// A side.
@@ -130,6 +133,27 @@ impl Spec {
         fields
             .extend(columns.map(|(i, f)| Arc::new(Field::new(format!("c{i}"), f.data_type().clone(), true))));
         Arc::new(Schema::new(fields))
+    }
+
+    /// What a side's stored rows mean to a reader.
+    pub(super) fn layout(&self, side: Side) -> StateLayout {
+        let own = self.side(side);
+        let matches = self.matches(side);
+        let first = 1 + usize::from(matches != Matches::Ignored);
+        let place = |key: &Arc<dyn PhysicalExpr>| key.downcast_ref::<Column>().map(Column::index);
+        let keys: Vec<Option<usize>> = own.keys.iter().map(place).collect();
+        let age = match (&own.age, own.time) {
+            (Some(Age::Key(key)), _) => keys.get(*key).copied().flatten(),
+            (Some(Age::Value(_)), time) => time,
+            (None, _) => None,
+        };
+        StateLayout::JoinSide {
+            age: age.map(|column| first + column),
+            keys,
+            columns: self.column_names[side as usize].clone(),
+            marks: matches != Matches::Ignored,
+            removes: matches == Matches::Removed,
+        }
     }
 
     /// What has to stay the same from run to run; the conditions may change, as in Spark.

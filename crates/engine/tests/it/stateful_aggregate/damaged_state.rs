@@ -65,7 +65,7 @@ async fn load(query: Query, storage: &Arc<MemoryStorage>) -> Result<(), (String,
 #[tokio::test]
 async fn files_are_where_they_should_be() {
     let storage = two_batches().await;
-    let names: Vec<String> = storage.files.lock().keys().map(|p| p.display().to_string()).collect();
+    let names: Vec<String> = storage.changes().keys().map(|p| p.display().to_string()).collect();
     assert_eq!(
         names,
         [

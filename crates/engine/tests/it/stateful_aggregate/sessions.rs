@@ -242,7 +242,7 @@ async fn check(case: &Case) {
             let mut written = None;
             if *around == Around::CommitTwice {
                 run.operator.commit(batch).await.unwrap();
-                written = Some(storage.files.lock().clone());
+                written = Some(storage.changes());
             }
             run = Run::new(&query, storage.clone()).await;
             run.operator.load(batch).await.unwrap();
@@ -251,7 +251,7 @@ async fn check(case: &Case) {
             out = again;
             run.operator.commit(batch).await.unwrap();
             if let Some(written) = written {
-                assert!(written == *storage.files.lock(), "batch {n} wrote other bytes when run again");
+                assert!(written == storage.changes(), "batch {n} wrote other bytes when run again");
             }
         } else {
             run.operator.commit(batch).await.unwrap();

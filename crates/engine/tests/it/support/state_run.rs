@@ -29,7 +29,7 @@ use millstream_engine::{
     query::{BatchContext, BatchId, OperatorWatermarks, Unread, Watermarks},
     session::{runtime_env, session_config, session_state},
     sink::OutputMode,
-    state::StateLocation,
+    state::{SnapshotPace, StateLocation},
     time::{Millis, SystemClock},
 };
 use parking_lot::Mutex;
@@ -41,6 +41,16 @@ pub type Partitions = Vec<Vec<RecordBatch>>;
 #[derive(Debug, Default)]
 pub struct MemoryStorage {
     pub files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
+}
+
+impl MemoryStorage {
+    /// The files that a batch writes again byte by byte when it runs again: parts of
+    /// snapshots depend on the run.
+    pub fn changes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let files = self.files.lock();
+        let stay = files.iter().filter(|(path, _)| path.extension().is_none_or(|e| e != "part"));
+        stay.map(|(path, bytes)| (path.clone(), bytes.clone())).collect()
+    }
 }
 
 fn missing(path: &Path) -> io::Error {
@@ -191,6 +201,16 @@ impl ExecutionPlan for SlotExec {
     }
 }
 
+/// Snapshots often, in parts of a few rows: so that few batches meet all that can happen.
+const HURRIED: SnapshotPace = SnapshotPace {
+    changes_before: 2,
+    most_changes: 3,
+    changes_a_part: 1,
+    rows_a_part: usize::MAX,
+    rows_for_a_change: 0,
+    least_bytes: 256,
+};
+
 /// A planned query with its operators, as one run of it has.
 pub struct StateRun {
     plan: Arc<dyn ExecutionPlan>,
@@ -199,11 +219,24 @@ pub struct StateRun {
     inputs: Vec<Arc<Mutex<Partitions>>>,
     session: SessionState,
     mode: OutputMode,
+    /// Rows of an output batch, at most.
+    pub batch_size: usize,
 }
 
 impl StateRun {
     /// Plans what `build` makes of scans with these columns, called `input`, `input1`, ...
     pub async fn new(
+        schemas: &[SchemaRef],
+        mode: OutputMode,
+        storage: StorageRef,
+        build: impl FnOnce(Vec<LogicalPlan>) -> LogicalPlan,
+    ) -> Self {
+        Self::at_pace(HURRIED, schemas, mode, storage, build).await
+    }
+
+    /// As [`StateRun::new`], with snapshots at this pace.
+    pub async fn at_pace(
+        pace: SnapshotPace,
         schemas: &[SchemaRef],
         mode: OutputMode,
         storage: StorageRef,
@@ -223,12 +256,14 @@ impl StateRun {
             root: PathBuf::from("/checkpoint/state"),
             partitions: 1,
             clock: Arc::new(SystemClock::new()),
+            pace,
+            column_names: Arc::default(),
         };
         session.config_mut().set_extension(Arc::new(location));
         let optimized = session.optimize(&logical).unwrap();
         let physical = session.query_planner().create_physical_plan(&optimized, &session).await.unwrap();
         let operators = stateful_operators(&physical);
-        Self { plan: physical, operators, inputs, session, mode }
+        Self { plan: physical, operators, inputs, session, mode, batch_size: 3 }
     }
 
     /// The physical plan, as `explain` shows it.
@@ -265,13 +300,13 @@ impl StateRun {
             unread: Unread::default(),
         };
         let plan = reset_plan_states(Arc::clone(&self.plan))?;
-        let config = session_config(1).with_batch_size(3).with_extension(Arc::new(context));
+        let config = session_config(1).with_batch_size(self.batch_size).with_extension(Arc::new(context));
         let task = TaskContext::default()
             .with_session_config(config)
             .with_runtime(Arc::clone(self.session.runtime_env()));
         let schema = plan.schema();
         let batches = datafusion::physical_plan::collect(plan, Arc::new(task)).await?;
-        assert!(batches.iter().all(|b| b.num_rows() <= 3));
+        assert!(batches.iter().all(|b| b.num_rows() <= self.batch_size));
         Ok(concat_batches(&schema, &batches)?)
     }
 }

@@ -117,6 +117,7 @@ pub fn manager_with(storage: StorageRef, clock: Arc<dyn Clock>) -> StreamingQuer
 pub fn query(scratch: &Scratch, plan: LogicalPlan, sink: Arc<dyn Sink>) -> QuerySpec {
     let output = Arc::new(plan.schema().as_arrow().clone());
     QuerySpec {
+        column_names: Arc::default(),
         name: None,
         plan,
         output,

@@ -95,6 +95,7 @@ async fn run_into(root: &Path, plan: LogicalPlan, storage: StorageRef, out: Path
     };
     let output: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
     let spec = QuerySpec {
+        column_names: Arc::default(),
         name: None,
         plan,
         output,

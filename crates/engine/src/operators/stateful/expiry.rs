@@ -1,4 +1,4 @@
-//! When keys are forgotten.
+//! When keys are final or forgotten.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,33 @@ const BUCKET_BITS: u32 = 20;
 
 /// Instants by key id, in microseconds, found again in their order.
 #[derive(Debug, Default)]
-pub(super) struct Expiry {
+pub(crate) struct Expiry {
     /// By key id; meaningless for ids that no bucket holds.
     at: Vec<i64>,
     buckets: BTreeMap<i64, Vec<u32>>,
+    /// Ids in buckets.
+    len: usize,
 }
 
 impl Expiry {
-    /// Sets when `id`, which is in no bucket, is forgotten.
-    pub(super) fn insert(&mut self, id: u32, micros: i64) {
+    /// Sets when `id`, which is in no bucket, is due.
+    pub(crate) fn insert(&mut self, id: u32, micros: i64) {
         let index = id as usize;
         if index >= self.at.len() {
             self.at.resize(index + 1, 0);
         }
         self.at[index] = micros;
         self.buckets.entry(micros >> BUCKET_BITS).or_default().push(id);
+        self.len += 1;
     }
 
-    /// When `id` is forgotten.
-    pub(super) fn at(&self, id: u32) -> i64 {
+    /// When `id` is due.
+    pub(crate) fn at(&self, id: u32) -> i64 {
         self.at.get(id as usize).copied().unwrap_or(0)
     }
 
     /// Takes out the ids whose instant is at or before `micros`.
-    pub(super) fn take_until(&mut self, micros: i64) -> Vec<u32> {
+    pub(crate) fn take_until(&mut self, micros: i64) -> Vec<u32> {
         let last = micros >> BUCKET_BITS;
         let later = self.buckets.split_off(&last);
         let mut gone: Vec<u32> =
@@ -42,13 +45,13 @@ impl Expiry {
                 self.buckets.remove(&last);
             }
         }
+        self.len -= gone.len();
         gone
     }
 
     /// Bytes held, estimated.
-    pub(super) fn memory(&self) -> usize {
-        let ids: usize = self.buckets.values().map(|b| b.capacity() * size_of::<u32>() + 48).sum();
-        self.at.capacity() * size_of::<i64>() + ids
+    pub(crate) fn memory(&self) -> usize {
+        self.at.capacity() * size_of::<i64>() + self.len * size_of::<u32>() + self.buckets.len() * 48
     }
 }
 
