@@ -71,6 +71,7 @@ record: $(SPARK) $(VENV) ## records the golden files anew from Apache Spark (nee
 	.venv-spark/bin/python tests/golden/record_streaming.py
 	.venv-spark/bin/python tests/golden/record_joins.py
 	.venv-spark/bin/python tests/golden/record_refusals.py
+	.venv-spark/bin/python tests/golden/record_state.py
 	.venv-spark/bin/python tests/golden/streaming/record.py > .build/golden.json && mv .build/golden.json tests/golden/streaming/golden.json
 	.venv-spark/bin/python tests/golden/record_functions.py
 	cd tests/golden && ../../.venv-spark/bin/python record_relations.py

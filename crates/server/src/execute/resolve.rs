@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use datafusion::arrow::datatypes::Schema;
+use datafusion::{arrow::datatypes::Schema, datasource::MemTable};
 use millstream_engine::{
     Result, SparkError,
-    checkpoint::storage::blocking,
+    checkpoint::{LocalStorage, storage::blocking},
     source::{SourceSpec, file},
+    state::{read_state, read_state_metadata},
 };
 use millstream_spark::plan::{
     Reference, ResolvedSet, ResolvedSource, ResolvedTable, SourceReference, TableReference, references,
@@ -110,21 +111,11 @@ pub const GLOBAL_TEMP: &str = "global_temp";
 /// Formats that are read from files.
 const FILE_FORMATS: &[&str] = &["csv", "json", "parquet", "text"];
 /// Formats that Spark has and this build does not.
-const SPARK_FORMATS: &[&str] = &[
-    "orc",
-    "avro",
-    "xml",
-    "binaryfile",
-    "kafka",
-    "jdbc",
-    "delta",
-    "iceberg",
-    "protobuf",
-    "image",
-    "libsvm",
-    "statestore",
-    "state-metadata",
-];
+const SPARK_FORMATS: &[&str] =
+    &["orc", "avro", "xml", "binaryfile", "kafka", "jdbc", "delta", "iceberg", "protobuf", "image", "libsvm"];
+/// State in checkpoints as tables, and what Spark calls their sources.
+const STATE_FORMATS: [(&str, &str); 2] =
+    [("statestore", "StateDataSource"), ("state-metadata", "StateMetadataSource")];
 
 /// Whether a path given to `load` replaces the option `path`.
 const LEGACY_PATH_OPTION: &str = "spark.sql.legacy.pathOptionBehavior.enabled";
@@ -143,6 +134,9 @@ async fn resolve_source(session: &Session, source: &SourceReference) -> Result<O
     refuse_name(session, source)?;
     if SPARK_FORMATS.contains(&format.as_str()) {
         return Err(SparkError::unsupported(format!("the data source `{format}`")));
+    }
+    if let Some((_, class)) = STATE_FORMATS.iter().find(|(name, _)| *name == format) {
+        return state(&format, class, source, legacy_path).await.map(Some);
     }
     let used = if source.is_streaming { Use::ReadStream } else { Use::Read };
     known_options::check(session, &format, used, &source.options)?;
@@ -165,6 +159,36 @@ async fn resolve_source(session: &Session, source: &SourceReference) -> Result<O
     }
     let table = blocking(move || file::resolve(&format, &paths, &options, user_schema, zone)).await?;
     Ok(Some(ResolvedSource::Batch(Arc::new(table))))
+}
+
+/// The state in a checkpoint.
+async fn state(
+    format: &str,
+    class: &str,
+    source: &SourceReference,
+    legacy_path: bool,
+) -> Result<ResolvedSource> {
+    if source.is_streaming {
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_2049")
+            .with("className", format)
+            .with("operator", "reading"));
+    }
+    if source.schema.is_some() {
+        return Err(SparkError::new("_LEGACY_ERROR_TEMP_2242").with("provider", class));
+    }
+    let path = given_paths(source, legacy_path)?.first().map(|path| absolute(path));
+    let (options, is_metadata) = (source.options.clone(), format == "state-metadata");
+    let read = move || {
+        let storage = LocalStorage::shared();
+        if is_metadata {
+            read_state_metadata(&storage, path.as_deref())
+        } else {
+            read_state(&storage, path.as_deref(), &options)
+        }
+    };
+    let rows = blocking(read).await?;
+    let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+    Ok(ResolvedSource::Batch(Arc::new(table)))
 }
 
 /// Names tie a stream's sources to its checkpoint, which counts them here: ignoring a name would mix
