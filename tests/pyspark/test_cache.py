@@ -78,3 +78,11 @@ def test_same_semantics(spark):
     rows = spark.createDataFrame([(1, "a")], "n int, s string")
     assert rows.sameSemantics(spark.createDataFrame([(1, "a")], "n int, s string"))
     assert not rows.sameSemantics(spark.createDataFrame([(2, "a")], "n int, s string"))
+
+
+def test_a_cached_frame_without_columns_keeps_its_rows(spark):
+    cached = spark.range(3).select().cache()
+    try:
+        assert [cached.count(), cached.count()] == [3, 3]
+    finally:
+        cached.unpersist()

@@ -26,7 +26,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use super::execute;
-use crate::{Result, time::Clock};
+use crate::{Result, sink::relabel, time::Clock};
 
 /// Rows that are kept.
 #[derive(Clone)]
@@ -79,9 +79,7 @@ impl CachedTable {
             let now = self.0.clock.now().as_micros();
             let rows = execute(&self.0.state, self.0.plan.clone(), now).await?.into_stream();
             let batches: Vec<RecordBatch> = rows.try_collect().await?;
-            let named =
-                |b: RecordBatch| Ok(RecordBatch::try_new(Arc::clone(&self.0.schema), b.columns().to_vec())?);
-            batches.into_iter().map(named).collect::<Result<Vec<_>>>()
+            batches.iter().map(|batch| relabel(&self.0.schema, batch)).collect::<Result<Vec<_>>>()
         };
         Ok(self.0.rows.get_or_try_init(compute).await?)
     }

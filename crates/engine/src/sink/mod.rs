@@ -19,7 +19,7 @@ pub use foreach::{ForeachSink, ForeachWriter, PartitionWriter};
 pub use foreach_batch::{BatchFunction, BatchRows, ForeachBatchSink};
 pub use memory::MemorySink;
 pub use noop::NoopSink;
-pub(crate) use rows::each_partition;
+pub(crate) use rows::{each_partition, relabel};
 
 /// Which rows of the result a batch hands to its sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
