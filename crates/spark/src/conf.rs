@@ -2,6 +2,9 @@
 
 use chrono_tz::Tz;
 
+/// The setting that decides about errors of data, as messages name it.
+pub(crate) const ANSI_CONFIG: &str = "\"spark.sql.ansi.enabled\"";
+
 /// Settings of a session that change what a plan means.
 #[derive(Debug, Clone)]
 pub struct SessionConf {

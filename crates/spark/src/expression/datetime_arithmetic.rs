@@ -229,7 +229,7 @@ fn shift(args: &Args, sign: i32) -> Result<ArrayRef> {
                 let (months, days, rest) = signed(row);
                 if rest != 0 && args.evaluation.ansi() {
                     return Err(SparkError::new("INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION")
-                        .with("ansiConfig", "\"spark.sql.ansi.enabled\""));
+                        .with("ansiConfig", crate::conf::ANSI_CONFIG));
                 }
                 let moved = add_months(dates.value(row), months).and_then(|d| d.checked_add(days));
                 if moved.is_none() && !tolerant { Err(failed()) } else { Ok(moved) }

@@ -233,7 +233,7 @@ fn element_kernel(args: &Args) -> Result<ArrayRef> {
             return Err(SparkError::new("INVALID_ARRAY_INDEX")
                 .with("indexValue", index.to_string())
                 .with("arraySize", length.to_string())
-                .with("ansiConfig", "\"spark.sql.ansi.enabled\""));
+                .with("ansiConfig", crate::conf::ANSI_CONFIG));
         } else {
             picks.append_null();
         }

@@ -490,7 +490,7 @@ fn element_at_kernel(args: &Args) -> Result<ArrayRef> {
                 return Err(SparkError::new("INVALID_ARRAY_INDEX_IN_ELEMENT_AT")
                     .with("indexValue", index.to_string())
                     .with("arraySize", range.len().to_string())
-                    .with("ansiConfig", "\"spark.sql.ansi.enabled\""));
+                    .with("ansiConfig", crate::conf::ANSI_CONFIG));
             }
             picks.append_null();
         } else {

@@ -95,7 +95,7 @@ pub(super) fn invalid(value: &str, from: &DataType, to: &DataType) -> SparkError
         .with("expression", value)
         .with("sourceType", format!("\"{}\"", types::sql_name(from)))
         .with("targetType", format!("\"{}\"", types::sql_name(to)))
-        .with("ansiConfig", "\"spark.sql.ansi.enabled\"")
+        .with("ansiConfig", crate::conf::ANSI_CONFIG)
 }
 
 /// Trims as `UTF8String.trimAll`: blanks and ISO control characters.
