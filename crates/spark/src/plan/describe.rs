@@ -5,11 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::{
-    arrow::datatypes::{DataType, Field},
-    common::{Column, ScalarValue, UnnestOptions},
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
-};
+use datafusion::arrow::datatypes::{DataType, Field};
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
 
@@ -17,6 +13,7 @@ use super::{
     aggregate::Aggregation,
     attribute::{self, Attribute},
     call::{cast_to, function},
+    expand::text,
     scope::{RelationScope, bound_name},
     translator::{Frame, Translator},
 };
@@ -75,28 +72,12 @@ impl Translator<'_> {
                 .columns
                 .get(i * columns.len()..(i + 1) * columns.len())
                 .ok_or_else(|| SparkError::internal("no statistic"))?;
-            let values = std::iter::once(text(statistic)).chain(cells.iter().map(Attribute::expr));
-            let fields = values.enumerate().flat_map(|(k, value)| [text(&cell_name(k)), value]);
-            rows.push(datafusion::functions::core::expr_fn::named_struct(fields.collect()));
+            rows.push(std::iter::once(text(statistic)).chain(cells.iter().map(Attribute::expr)).collect());
         }
         // One row holds all: as a list of rows it is read once, and their order is that of the list.
-        let list_id = self.new_id();
-        let list = datafusion::functions_nested::expr_fn::make_array(rows).alias(&list_id);
-        let plan = Projection::try_new(vec![list], Arc::clone(&one.plan))?;
-        let plan = LogicalPlanBuilder::from(LogicalPlan::Projection(plan))
-            .unnest_columns_with_options(vec![Column::new_unqualified(&list_id)], UnnestOptions::new())?
-            .build()?;
-        let row = Expr::Column(Column::new_unqualified(&list_id));
         let names = std::iter::once("summary").chain(columns.iter().map(Attribute::name));
-        let mut shown = Vec::with_capacity(columns.len() + 1);
-        let mut exprs = Vec::with_capacity(columns.len() + 1);
-        for (k, name) in names.enumerate() {
-            let column = self.attribute(Arc::new(Field::new(name, DataType::Utf8, true)));
-            let cell = datafusion::functions::core::expr_fn::get_field(row.clone(), cell_name(k));
-            exprs.push(cell.alias(&column.id));
-            shown.push(column);
-        }
-        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
+        let cells = names.map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let (plan, shown) = self.expanded(&one.plan, Vec::new(), rows, cells)?;
         Ok(Frame::new(plan, shown, false))
     }
 
@@ -133,15 +114,6 @@ impl Translator<'_> {
         let field = item.field.as_ref().clone().with_nullable(true);
         Ok(TypedExpr { name: column.name().to_string(), field: Arc::new(field), ..item })
     }
-}
-
-fn text(value: &str) -> Expr {
-    Expr::Literal(ScalarValue::Utf8(Some(value.to_string())), None)
-}
-
-/// The columns' own names may repeat.
-fn cell_name(index: usize) -> String {
-    format!("c{index}")
 }
 
 fn described(column: &Attribute) -> bool {

@@ -26,6 +26,7 @@ mod collect_metrics;
 mod columns;
 mod deduplicate;
 mod describe;
+mod expand;
 mod extension;
 mod filter;
 mod generate;

@@ -1,17 +1,12 @@
 //! `Unpivot`: columns become rows of a name and a value.
 
-use std::sync::Arc;
-
-use datafusion::{
-    arrow::datatypes::{DataType, Field},
-    common::{Column, ScalarValue, UnnestOptions},
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Projection},
-};
+use datafusion::arrow::datatypes::{DataType, Field};
 use millstream_engine::{Result, SparkError};
 use spark_connect_proto as proto;
 
 use super::{
     attribute::Attribute,
+    expand::text,
     scope::RelationScope,
     translator::{Frame, Translator},
 };
@@ -53,36 +48,12 @@ impl Translator<'_> {
         let nullable = values.iter().any(TypedExpr::nullable);
         let mut entries = Vec::with_capacity(values.len());
         for value in &values {
-            let name = Expr::Literal(ScalarValue::Utf8(Some(value.name.clone())), None);
-            let cell = self.cast(&input, value, &common)?.expr;
-            let name_key = Expr::Literal(ScalarValue::Utf8(Some("name".to_string())), None);
-            let value_key = Expr::Literal(ScalarValue::Utf8(Some("value".to_string())), None);
-            let entry =
-                datafusion::functions::core::expr_fn::named_struct(vec![name_key, name, value_key, cell]);
-            entries.push(entry);
+            entries.push(vec![text(&value.name), self.cast(&input, value, &common)?.expr]);
         }
-        let list = datafusion::functions_nested::expr_fn::make_array(entries);
-        let list_id = self.new_id();
-        let id_columns = ids.iter().map(|id| self.output(id)).collect::<Vec<_>>();
-        let mut exprs: Vec<Expr> = id_columns.iter().map(|(expr, _)| expr.clone()).collect();
-        exprs.push(list.alias(&list_id));
-        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::clone(&input.plan))?);
-        let options = UnnestOptions::new().with_preserve_nulls(false);
-        let plan = LogicalPlanBuilder::from(plan)
-            .unnest_columns_with_options(vec![Column::new_unqualified(&list_id)], options)?
-            .build()?;
-        let entry = Expr::Column(Column::new_unqualified(&list_id));
-        let part = |name: &str| datafusion::functions::core::expr_fn::get_field(entry.clone(), name);
+        let kept = ids.iter().map(|id| self.output(id)).collect();
         let name = Field::new(&unpivot.variable_column_name, DataType::Utf8, false);
         let value = Field::new(&unpivot.value_column_name, common, nullable);
-        let mut columns: Vec<Attribute> = id_columns.into_iter().map(|(_, column)| column).collect();
-        let mut exprs: Vec<Expr> = columns.iter().map(Attribute::expr).collect();
-        for (field, source) in [(name, "name"), (value, "value")] {
-            let column = self.attribute(Arc::new(field));
-            exprs.push(part(source).alias(&column.id));
-            columns.push(column);
-        }
-        let plan = LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?);
+        let (plan, columns) = self.expanded(&input.plan, kept, entries, vec![name, value])?;
         Ok(Frame::new(plan, columns, input.is_streaming))
     }
 }
