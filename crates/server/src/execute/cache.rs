@@ -65,6 +65,19 @@ pub async fn cache_table(
     persist(server, session, &named, level.unwrap_or_else(memory_and_disk)).await
 }
 
+/// Computes the kept rows of a table or view.
+///
+/// # Errors
+/// Those of its plan.
+pub async fn fill(server: &Server, session: &Session, name: &[String]) -> Result<()> {
+    let meaning = meaning(server, session, &named_table(name)).await?;
+    let table = session.persisted.lock().get(&meaning).map(|(_, table)| table.clone());
+    if let Some(table) = table {
+        table.rows().await?;
+    }
+    Ok(())
+}
+
 /// Keeps the rows of a table or view no longer.
 ///
 /// # Errors

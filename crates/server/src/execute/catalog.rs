@@ -40,6 +40,27 @@ pub async fn rows(server: &Server, session: &Session, catalog: &Catalog) -> Resu
         CatType::SetCurrentDatabase(set) if set.db_name.eq_ignore_ascii_case(DATABASE) => none(),
         CatType::SetCurrentCatalog(set) if set.catalog_name.eq_ignore_ascii_case(CATALOG) => none(),
         CatType::DatabaseExists(asked) => truth(asked.db_name.eq_ignore_ascii_case(DATABASE)),
+        CatType::ListDatabases(list) => {
+            databases(session, list.pattern.as_deref().is_none_or(|pattern| like(pattern, DATABASE)))
+        }
+        CatType::GetDatabase(asked) => {
+            let name = parse_identifier(&asked.db_name)?;
+            Tables::own_name(&[name, vec![String::new()]].concat())?;
+            databases(session, true)
+        }
+        CatType::ListCatalogs(list) => {
+            let known = list.pattern.as_deref().is_none_or(|pattern| like(pattern, CATALOG));
+            let schema = Schema::new(vec![
+                Field::new("name", DataType::Utf8, false),
+                Field::new("description", DataType::Utf8, true),
+            ]);
+            let names: Vec<&str> = known.then_some(CATALOG).into_iter().collect();
+            let descriptions: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>; names.len()]));
+            Ok(RecordBatch::try_new(
+                Arc::new(schema),
+                vec![Arc::new(StringArray::from(names)), descriptions],
+            )?)
+        }
         CatType::ListTables(list) => {
             tables(server, session, list.db_name.as_deref(), list.pattern.as_deref()).await
         }
@@ -86,6 +107,20 @@ pub async fn rows(server: &Server, session: &Session, catalog: &Catalog) -> Resu
     }
 }
 
+/// The one database, if it is asked for.
+fn databases(session: &Session, asked: bool) -> Result<RecordBatch> {
+    let location = Tables::of(session)?.location();
+    let rows: Vec<[&str; 4]> =
+        asked.then(|| [DATABASE, CATALOG, "default database", location.as_str()]).into_iter().collect();
+    let names = ["name", "catalog", "description", "locationUri"];
+    let fields: Vec<Field> =
+        names.iter().map(|name| Field::new(*name, DataType::Utf8, *name != "name")).collect();
+    let column = |index: usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().filter_map(|row| row.get(index))))
+    };
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), (0..names.len()).map(column).collect())?)
+}
+
 /// The parts of a name, with the database that was given beside it.
 fn parts(name: &str, database: Option<&str>) -> Result<Vec<String>> {
     let mut parts = parse_identifier(name)?;
@@ -105,16 +140,23 @@ struct Entry {
     catalog: Option<&'static str>,
     database: Option<&'static str>,
     table_type: &'static str,
+    description: Option<String>,
 }
 
 impl Entry {
     fn view(name: &str, database: Option<&'static str>) -> Self {
-        Self { name: name.to_string(), catalog: None, database, table_type: "TEMPORARY" }
+        Self { name: name.to_string(), catalog: None, database, table_type: "TEMPORARY", description: None }
     }
 
     fn table(table: &Table) -> Self {
         let table_type = if table.external { "EXTERNAL" } else { "MANAGED" };
-        Self { name: table.name.clone(), catalog: Some(CATALOG), database: Some(DATABASE), table_type }
+        Self {
+            name: table.name.clone(),
+            catalog: Some(CATALOG),
+            database: Some(DATABASE),
+            table_type,
+            description: table.comment.clone(),
+        }
     }
 }
 
@@ -173,7 +215,7 @@ fn listed(entries: &[Entry]) -> Result<RecordBatch> {
         Arc::new(StringArray::from_iter_values(entries.iter().map(|entry| &entry.name))),
         Arc::new(entries.iter().map(|entry| entry.catalog).collect::<StringArray>()),
         namespace,
-        Arc::new(StringArray::from(vec![None::<&str>; entries.len()])),
+        Arc::new(entries.iter().map(|entry| entry.description.as_deref()).collect::<StringArray>()),
         Arc::new(StringArray::from_iter_values(entries.iter().map(|entry| entry.table_type))),
         Arc::new(BooleanArray::from(entries.iter().map(|e| e.catalog.is_none()).collect::<Vec<_>>())),
     ];

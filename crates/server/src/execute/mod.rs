@@ -3,6 +3,7 @@
 mod arrow_batches;
 pub mod cache;
 mod catalog;
+mod catalog_statement;
 pub mod explain;
 mod file_sink;
 mod known_options;

@@ -20,7 +20,7 @@ use spark_connect_proto::{
 
 use super::{
     arrow_batches::ipc_stream,
-    cache, explain, relation,
+    cache, catalog_statement, explain, relation,
     resolve::GLOBAL_TEMP,
     table_write,
     tables::{CATALOG, DATABASE, NewTable, Tables, already_exists},
@@ -148,6 +148,7 @@ async fn run(
             table_write::insert(server, session, &name, bind(query), overwrite).await?;
             empty()
         }
+        Statement::Catalog(statement) => catalog_statement::run(server, session, *statement).await,
         Statement::Use { name, catalog } => {
             let known = match name.as_slice() {
                 [name] if catalog => name.eq_ignore_ascii_case(CATALOG),

@@ -132,6 +132,11 @@ impl Tables {
         })
     }
 
+    /// The warehouse directory as a URI.
+    pub fn location(&self) -> String {
+        format!("file:{}", self.directory.display())
+    }
+
     /// The table's own name in a qualified one.
     ///
     /// # Errors

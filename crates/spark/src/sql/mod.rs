@@ -3,6 +3,7 @@
 pub mod interval;
 pub(crate) mod message;
 
+mod catalog;
 mod dialect;
 mod expression;
 mod from;
@@ -16,6 +17,7 @@ mod statement;
 mod table;
 mod window;
 
+pub use catalog::CatalogStatement;
 pub use script::{ScriptStatement, split_statements};
 pub use statement::{parse_expression, parse_statement};
 
@@ -54,6 +56,8 @@ pub enum Statement {
     CreateDataset(Box<CreateDataset>),
     /// `CREATE FLOW name AS INSERT INTO target BY NAME query`.
     CreateFlow(Box<CreateFlow>),
+    /// A statement about tables: `SHOW ..`, `ALTER TABLE ..`, `CACHE TABLE ..`.
+    Catalog(Box<CatalogStatement>),
     /// `USE name`, `USE CATALOG name`.
     Use {
         /// The database or catalog, in parts.

@@ -10,7 +10,7 @@ use millstream_engine::{Result, SparkError, error::Place};
 use spark_connect_proto as proto;
 
 use super::{
-    Statement, dialect::SparkDialect, expression::object_name, lexical, pipeline, query::Converter,
+    Statement, catalog, dialect::SparkDialect, expression::object_name, lexical, pipeline, query::Converter,
     syntax_error, table,
 };
 
@@ -137,6 +137,8 @@ fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Sta
         "DESCRIBE" | "DESC" => describe(parser, converter),
         "SHOW" => show(parser),
         "USE" => pipeline::use_namespace(parser),
+        "ALTER" => catalog::alter(parser),
+        "CACHE" | "CLEAR" | "REFRESH" | "UNCACHE" => catalog::cache(parser, converter, &first),
         known if STATEMENTS.contains(&known) => {
             Err(SparkError::unsupported(format!("the SQL statement {known}")))
         }
@@ -145,10 +147,9 @@ fn command(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<Sta
 }
 
 /// First words of Spark's other statements: those are known and not supported.
-const STATEMENTS: [&str; 24] = [
-    "ADD", "ALTER", "ANALYZE", "BEGIN", "CACHE", "CALL", "CLEAR", "COMMENT", "DECLARE", "DELETE", "DFS",
-    "EXECUTE", "EXPORT", "GRANT", "IMPORT", "LIST", "LOAD", "MERGE", "MSCK", "REFRESH", "REPAIR", "TRUNCATE",
-    "UNCACHE", "UPDATE",
+const STATEMENTS: [&str; 19] = [
+    "ADD", "ANALYZE", "BEGIN", "CALL", "COMMENT", "DECLARE", "DELETE", "DFS", "EXECUTE", "EXPORT", "GRANT",
+    "IMPORT", "LIST", "LOAD", "MERGE", "MSCK", "REPAIR", "TRUNCATE", "UPDATE",
 ];
 
 pub(super) fn query(parser: &mut Parser<'_>, converter: &mut Converter<'_>) -> Result<proto::Relation> {
@@ -302,7 +303,7 @@ fn show(parser: &mut Parser<'_>) -> Result<Statement> {
         _ => return Err(near(parser)),
     };
     if !matches!(what.as_str(), "TABLES" | "VIEWS") {
-        return Err(SparkError::unsupported(format!("the SQL statement SHOW {what}")));
+        return catalog::show(parser, &what);
     }
     word(parser, "LIKE");
     let pattern = match &parser.peek_token_ref().token {

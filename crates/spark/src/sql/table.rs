@@ -100,7 +100,7 @@ pub(super) fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> 
     Ok(options)
 }
 
-fn text(parser: &mut Parser<'_>) -> Result<String> {
+pub(super) fn text(parser: &mut Parser<'_>) -> Result<String> {
     match parser.next_token().token {
         Token::Word(word) => Ok(word.value),
         Token::SingleQuotedString(text) => Ok(text),

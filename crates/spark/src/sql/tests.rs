@@ -1,6 +1,6 @@
 use spark_connect_proto::{self as proto, relation::RelType};
 
-use super::{Statement, parse_expression, parse_statement};
+use super::{CatalogStatement, Statement, parse_expression, parse_statement};
 
 fn parse(text: &str) -> Statement {
     parse_statement(text, &proto::Sql::default()).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -128,4 +128,73 @@ fn short(expression: &proto::Expression) -> String {
         }
         other => format!("{other:?}"),
     }
+}
+
+#[test]
+fn statements_about_tables() {
+    let catalog = |text: &str| match parse(text) {
+        Statement::Catalog(statement) => *statement,
+        other => panic!("{text}: {other:?}"),
+    };
+    let names = |parts: &[&str]| parts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        catalog("SHOW COLUMNS FROM t IN d"),
+        CatalogStatement::ShowColumns { table: names(&["d", "t"]) }
+    );
+    assert_eq!(
+        catalog("SHOW SCHEMAS LIKE 'a*'"),
+        CatalogStatement::ShowDatabases { pattern: Some("a*".to_string()) }
+    );
+    assert_eq!(
+        catalog("SHOW TBLPROPERTIES t (a.b)"),
+        CatalogStatement::ShowProperties { table: names(&["t"]), key: Some("a.b".to_string()) }
+    );
+    assert_eq!(
+        catalog("UNCACHE TABLE IF EXISTS t;"),
+        CatalogStatement::UncacheTable { table: names(&["t"]), if_exists: true }
+    );
+    assert_eq!(catalog("CLEAR CACHE"), CatalogStatement::ClearCache);
+    assert_eq!(
+        catalog("ALTER TABLE t SET TBLPROPERTIES ('a' = 'b', c 1)"),
+        CatalogStatement::SetProperties {
+            table: names(&["t"]),
+            properties: vec![("a".to_string(), "b".to_string()), ("c".to_string(), "1".to_string())]
+        }
+    );
+    match catalog("ALTER TABLE d.t ADD COLUMNS (a INT, b STRUCT<x: INT>)") {
+        CatalogStatement::AddColumns { table, columns } => {
+            assert_eq!((table, columns.len()), (names(&["d", "t"]), 2));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(error("ALTER TABLE t RENAME TO u").contains("RENAME"));
+    assert!(error("ALTER VIEW v AS SELECT 1").contains("ALTER VIEW"));
+}
+
+#[test]
+fn datasets_of_a_pipeline() {
+    let Statement::CreateDataset(table) = parse(
+        "CREATE STREAMING TABLE IF NOT EXISTS a.t (x INT COMMENT 'c', y STRING) USING json PARTITIONED BY (y) \
+         COMMENT 'text' TBLPROPERTIES ('k' = 'v') AS SELECT x, y FROM STREAM s",
+    ) else {
+        panic!("no dataset")
+    };
+    assert!(table.streaming && table.if_not_exists && table.query.is_some());
+    assert_eq!((table.name.join("."), table.partition_by.join(",")), ("a.t".to_string(), "y".to_string()));
+    assert_eq!((table.provider.as_deref(), table.comment.as_deref()), (Some("json"), Some("text")));
+    assert_eq!(table.columns.map(|columns| columns.len()), Some(2));
+    assert!(matches!(parse("CREATE STREAMING TABLE t"), Statement::CreateDataset(t) if t.query.is_none()));
+    assert!(error("CREATE MATERIALIZED VIEW v").contains("PARSE_SYNTAX_ERROR"));
+    assert!(error("CREATE OR REFRESH STREAMING TABLE t").contains("'REFRESH'"));
+    assert!(error("CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT 1").contains("'MATERIALIZED'"));
+    assert!(error("CREATE STREAMING TABLE t LOCATION '/x'").contains("LOCATION"));
+    let Statement::CreateFlow(flow) =
+        parse("CREATE FLOW f AS INSERT INTO d.t BY NAME SELECT * FROM STREAM s")
+    else {
+        panic!("no flow")
+    };
+    assert!(flow.by_name && !flow.overwrite && flow.target == ["d", "t"]);
+    assert!(
+        error("CREATE FLOW f AS AUTO CDC INTO t FROM STREAM s KEYS (id) SEQUENCE BY id").contains("AUTO CDC")
+    );
 }
