@@ -72,9 +72,10 @@ impl<T: ArrowPrimitiveType<Native = i64>> IntegerSum<T> {
         if self.overflow != Overflow::Null {
             return columns::gather(slots, &self.sums, &self.set);
         }
-        let shown: Vec<bool> =
-            self.set.iter().zip(&self.overflowed).map(|(set, over)| *set && !*over).collect();
-        columns::gather(slots, &self.sums, &shown)
+        let shown = |slot: &u32| self.set[*slot as usize] && !self.overflowed[*slot as usize];
+        let nulls: NullBuffer = slots.iter().map(shown).collect();
+        let sums: Vec<i64> = slots.iter().map(|slot| self.sums[*slot as usize]).collect();
+        PrimitiveArray::new(sums.into(), Some(nulls))
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) struct BufferSet {
     buffers: Vec<Box<dyn AggregateBuffer>>,
     slots: u32,
     free: Vec<u32>,
+    /// Bytes held when they were last counted, for some functions count slot by slot...
+    measured: usize,
+    /// ...and slots changed since.
+    changed: usize,
 }
 
 /// One aggregate's arguments for a batch of rows, already cast.
@@ -33,7 +37,7 @@ pub(super) struct Arguments {
 impl BufferSet {
     pub(super) fn new(calls: &[AggregateCall]) -> Result<Self> {
         let buffers = calls.iter().map(AggregateCall::create).collect::<Result<_>>()?;
-        Ok(Self { calls: calls.to_vec(), buffers, slots: 0, free: vec![] })
+        Ok(Self { calls: calls.to_vec(), buffers, slots: 0, free: vec![], measured: 0, changed: 0 })
     }
 
     /// An empty slot.
@@ -59,10 +63,20 @@ impl BufferSet {
         self.grow();
     }
 
+    /// Counts the bytes held once a good part of the slots has changed.
+    fn measure(&mut self, changed: usize) {
+        self.changed += changed;
+        if self.changed > self.slots as usize / 8 {
+            self.changed = 0;
+            self.measured = self.buffers.iter().map(|b| b.memory()).sum();
+        }
+    }
+
     /// Empties slots and gives them back.
     pub(super) fn release(&mut self, slots: &[u32]) {
         self.clear(slots);
         self.free.extend_from_slice(slots);
+        self.measure(slots.len());
     }
 
     /// Empties slots.
@@ -109,6 +123,7 @@ impl BufferSet {
                 }
             }
         }
+        self.measure(slots.len());
         Ok(())
     }
 
@@ -147,6 +162,7 @@ impl BufferSet {
             buffer.merge_columns(slots, own)?;
             rest = others;
         }
+        self.measure(slots.len());
         Ok(())
     }
 
@@ -163,6 +179,6 @@ impl BufferSet {
 
     /// Bytes held, estimated.
     pub(super) fn memory(&self) -> usize {
-        self.buffers.iter().map(|b| b.memory()).sum::<usize>() + self.free.capacity() * size_of::<u32>()
+        self.measured + self.free.capacity() * size_of::<u32>()
     }
 }
