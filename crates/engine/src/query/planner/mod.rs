@@ -9,6 +9,7 @@ mod grouping_sets;
 mod instantiate;
 mod reexecution;
 mod rewrite;
+mod semi_join;
 mod stream_join;
 mod unread_times;
 mod unsupported;

@@ -25,10 +25,10 @@ use datafusion::{
     },
 };
 
-use super::{has_subqueries, is_streaming};
+use super::{has_subqueries, is_streaming, semi_join};
 use crate::{
     Result,
-    plan::{EventTimeWatermark, JoinCondition, TimeWindow},
+    plan::{EventTimeWatermark, JoinCondition, SessionWindow, TimeWindow},
 };
 
 /// Whether `join` joins two streams.
@@ -56,12 +56,16 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
     let run = |plan, rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>| {
         Optimizer::with_rules(rules).optimize(plan, session, |_, _| {})
     };
-    let plan = run(plan, vec![Arc::new(EliminateOuterJoin::new()), Arc::new(PushDownFilter::new())])?;
+    let plan = semi_join::push_below_groups(plan)?;
+    let narrow = || -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+        vec![Arc::new(EliminateOuterJoin::new()), Arc::new(PushDownFilter::new())]
+    };
+    let plan = run(plan, narrow())?;
     let plan = plan.transform_up(|node| match node {
         LogicalPlan::Join(join) if is_over_stream(&join) => infer_filters(join).map(Transformed::yes),
         node => Ok(Transformed::no(node)),
     });
-    let plan = run(plan.data()?, vec![Arc::new(PushDownFilter::new())])?;
+    let plan = run(plan.data()?, narrow())?;
     if !has_stream_join(&plan) {
         return Ok(plan);
     }
@@ -73,19 +77,22 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
 /// Without a join below, rows without a time are left to the window, which counts them.
 fn timed_rows(node: LogicalPlan, joined: bool) -> datafusion::common::Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
-    let Some(window) = extension.node.as_any().downcast_ref::<TimeWindow>() else {
+    let any = extension.node.as_any();
+    let time = any.downcast_ref::<TimeWindow>().map(TimeWindow::time);
+    let Some(time) = time.or(any.downcast_ref::<SessionWindow>().map(SessionWindow::time)) else {
         return Ok(Transformed::no(node));
     };
-    let schema = window.input().schema();
+    let [input] = node.inputs()[..] else { return Ok(Transformed::no(node)) };
+    let schema = input.schema();
     let mut columns = BTreeSet::new();
-    null_intolerant(window.time(), &mut columns);
+    null_intolerant(time, &mut columns);
     let missing = |column: &&Column| {
         let field = schema.field_from_column(column);
         field.is_ok_and(|field| field.is_nullable() && (joined || field.data_type().is_nested()))
     };
     let timed = columns.iter().filter(missing).map(|column| Expr::Column(column.clone()).is_not_null());
     let Some(timed) = conjunction(timed) else { return Ok(Transformed::no(node)) };
-    let input = LogicalPlan::Filter(Filter::try_new(timed, Arc::clone(window.input()))?);
+    let input = LogicalPlan::Filter(Filter::try_new(timed, Arc::new(input.clone()))?);
     node.with_new_exprs(node.expressions(), vec![input]).map(Transformed::yes)
 }
 

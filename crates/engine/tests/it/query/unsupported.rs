@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema},
-    common::{Column, JoinType},
+    common::JoinType,
     datasource::{MemTable, provider_as_source},
     logical_expr::{LogicalPlan, LogicalPlanBuilder},
 };
-use millstream_engine::{plan::Deduplicate, query::Trigger, sink::OutputMode};
+use millstream_engine::{query::Trigger, sink::OutputMode};
 
 use crate::support::{
     collect_sink::CollectSink,
@@ -61,14 +61,7 @@ async fn texts_are_those_of_spark() {
 
 #[tokio::test]
 async fn what_is_not_built_yet_is_named() {
-    let (s, other) = (Scratch::new(), Scratch::new());
-    let right = other.scan().project([col("k").alias("k2")]).unwrap().alias("static").unwrap();
-    let both = join(s.scan(), right, JoinType::Inner, ["in.k", "static.k2"]);
-    let first = Deduplicate::plan(Arc::new(both), vec![Column::from_qualified_name("in.k")], false);
-    let error = refused(first, OutputMode::Append).await;
-    let feature = "a join of two streams beside another stateful operator";
-    assert!(error.starts_with("[UNSUPPORTED_FEATURE.MILLSTREAM]") && error.contains(feature), "{error}");
-
+    let s = Scratch::new();
     for (value, fine) in [("2", false), ("1", true)] {
         let mut spec = query(&s, s.scan().build().unwrap(), Arc::new(CollectSink::default()));
         spec.conf.set("spark.sql.streaming.offsetLog.formatVersion", value);
