@@ -106,7 +106,11 @@ impl Spec {
                 name,
                 finals,
             },
-            (None, Some(_)) => StateLayout::Sessions { position, name, finals },
+            (None, Some(_)) => {
+                // What the function makes is called so, until somebody names it.
+                let name = if name == "window" { "session_window".to_string() } else { name };
+                StateLayout::Sessions { position, name, finals }
+            }
             (None, None) => {
                 let final_by = match self.event_time {
                     Some(EventTimeKey::Column(index) | EventTimeKey::WindowColumn(index)) => Some(index),
