@@ -152,8 +152,13 @@ class TestCalls:
         def drop(command):
             command.drop_dataflow_graph.dataflow_graph_id = graph
 
+        def start(command):
+            command.start_run.dataflow_graph_id = graph
+            command.start_run.storage = "file:///nowhere"
+
         self.command(spark, drop)
-        assert self.refused(spark, drop) == "DATAFLOW_GRAPH_NOT_FOUND"
+        self.command(spark, drop)
+        assert self.refused(spark, start) == "DATAFLOW_GRAPH_NOT_FOUND"
 
     def test_a_flow_must_not_look_at_rows_or_types(self, spark, graph):
         with pipelines.add_pipeline_analysis_context(spark=spark, dataflow_graph_id=graph, flow_name="f"):

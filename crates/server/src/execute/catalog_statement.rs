@@ -63,7 +63,7 @@ pub async fn run(server: &Server, session: &Session, statement: CatalogStatement
                 let [name] = table.as_slice() else {
                     return Err(SparkError::unsupported("CACHE TABLE .. AS with a qualified name"));
                 };
-                view::create(server, session, name, query, false, false).await?;
+                view::create(server, session, name, *query, false, false).await?;
             }
             cache::cache_table(server, session, &table, None).await?;
             if !lazy {

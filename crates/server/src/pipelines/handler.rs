@@ -53,7 +53,7 @@ pub async fn command(
             Some(ResultType::CreateDataflowGraphResult(CreateDataflowGraphResult { dataflow_graph_id }))
         }
         Some(CommandType::DropDataflowGraph(drop)) => {
-            session.graphs.drop_graph(drop.dataflow_graph_id())?;
+            session.graphs.drop_graph(drop.dataflow_graph_id());
             None
         }
         Some(CommandType::DefineOutput(define)) => {

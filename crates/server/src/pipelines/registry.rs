@@ -58,15 +58,12 @@ impl DataflowGraphs {
             .ok_or_else(|| SparkError::new("DATAFLOW_GRAPH_NOT_FOUND").with("graphId", id))
     }
 
-    /// Forgets a graph and stops its run.
-    ///
-    /// # Errors
-    /// `DATAFLOW_GRAPH_NOT_FOUND`.
-    pub fn drop_graph(&self, id: &str) -> Result<()> {
-        let registered = self.find(id)?;
-        self.by_id.lock().remove(id);
-        registered.dropped.notify_waiters();
-        Ok(())
+    /// Forgets a graph, if it is there, and stops its run.
+    pub fn drop_graph(&self, id: &str) {
+        let dropped = self.by_id.lock().remove(id);
+        if let Some(registered) = dropped {
+            registered.dropped.notify_waiters();
+        }
     }
 }
 

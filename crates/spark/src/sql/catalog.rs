@@ -46,7 +46,7 @@ pub enum CatalogStatement {
         /// `LAZY`.
         lazy: bool,
         /// The query of a view to be made.
-        query: Option<proto::Relation>,
+        query: Option<Box<proto::Relation>>,
     },
     /// `UNCACHE TABLE [IF EXISTS] name`.
     UncacheTable {
@@ -163,7 +163,7 @@ pub(super) fn cache(
             }
             let ends = matches!(parser.peek_token_ref().token, Token::EOF | Token::SemiColon);
             word(parser, "AS");
-            let query = if ends { None } else { Some(query(parser, converter)?) };
+            let query = if ends { None } else { Some(Box::new(query(parser, converter)?)) };
             CatalogStatement::CacheTable { table, lazy, query }
         }
     };
