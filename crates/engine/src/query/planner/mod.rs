@@ -85,7 +85,9 @@ pub(crate) async fn plan(
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
     let rewritten = rewrite::rewrite(pushed, spec.output_mode, &spec.conf)?;
 
-    let optimized = unread_times::tell(session.optimize(&rewritten.plan)?)?;
+    // Pruning the columns of a union loses its marks once more.
+    let optimized = keep_watermarks_of_unions(session.optimize(&rewritten.plan)?)?;
+    let optimized = unread_times::tell(optimized)?;
     let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;
     let physical = instantiate::stream_as_probe_side(physical)?;
     reexecution::check(&physical)?;
