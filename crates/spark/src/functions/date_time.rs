@@ -112,9 +112,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(Some(zone(to.value(row))?.to_local(instant)))
         })
     }),
-    custom(&["timestampadd", "timestampdiff"], 3, 3, |call| {
-        Err(SparkError::unsupported(format!("the function `{}`", call.name)))
-    }),
     custom(&["make_dt_interval"], 0, 4, make_dt_interval),
     custom(&["make_ym_interval"], 0, 2, make_ym_interval),
     custom(&["make_interval"], 0, 7, make_interval),

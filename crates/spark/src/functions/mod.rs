@@ -31,6 +31,7 @@ mod regex;
 mod registry;
 mod string;
 mod time_window;
+mod timestamp_units;
 
 use datafusion::arrow::datatypes::DataType;
 use millstream_engine::{Result, SparkError, format::value_text::ZoneOffsets, time::Zone};

@@ -7,7 +7,7 @@ use millstream_engine::SparkError;
 use super::{
     Function, aggregate, array, cast, collection, conditional, date_fields, date_time, format_string,
     grouping, hash, json, math, misc, missing::MISSING, nondeterministic, operator, regex, string,
-    time_window,
+    time_window, timestamp_units,
 };
 
 /// The families, in no particular order; a name belongs to one.
@@ -21,6 +21,7 @@ const FAMILIES: &[&[Function]] = &[
     regex::FUNCTIONS,
     date_fields::FUNCTIONS,
     date_time::FUNCTIONS,
+    timestamp_units::FUNCTIONS,
     hash::FUNCTIONS,
     collection::FUNCTIONS,
     array::FUNCTIONS,

@@ -1,7 +1,7 @@
 //! Spark's dialect for `sqlparser`, over text that [`super::lexical`] has rewritten.
 
 use datafusion::sql::sqlparser::{
-    ast::{BinaryOperator, Expr},
+    ast::{BinaryOperator, Expr, Ident, ObjectName},
     dialect::{Dialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
@@ -82,6 +82,27 @@ impl Dialect for SparkDialect {
             Token::StringConcat => Some(Ok(self.prec_value(Precedence::PlusMinus))),
             _ => None,
         }
+    }
+
+    /// `exists(array, x -> ..)` is a function; `EXISTS (query)` is left to the parser.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let word = |n: usize| match &parser.peek_nth_token_ref(n).token {
+            Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+            _ => None,
+        };
+        let opens = |n: usize| parser.peek_nth_token_ref(n).token == Token::LParen;
+        let is_function = word(0) == Some(Keyword::EXISTS)
+            && opens(1)
+            && !opens(2)
+            && !matches!(
+                word(2),
+                Some(Keyword::SELECT | Keyword::WITH | Keyword::FROM | Keyword::VALUES | Keyword::TABLE)
+            );
+        if !is_function {
+            return None;
+        }
+        parser.next_token();
+        Some(parser.parse_function(ObjectName::from(vec![Ident::new("exists")])))
     }
 
     fn parse_infix(
