@@ -5,6 +5,8 @@ CARGO  ?= cargo
 PYTHON ?= python3
 ROWS   ?= 1048573
 CASES  ?= 2000
+N      ?= 100
+SEED   ?= 1
 
 BIN    := target/debug/millstream
 VENV   := .venv/ready
@@ -15,7 +17,7 @@ DATA   := .build/accelerometer-$(ROWS).csv
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python nightly lint fmt bench bench-latency release compare origin spark-tests suites record clean
+.PHONY: help build demo test test-rust test-python nightly fuzz-spark lint fmt bench bench-latency release compare origin spark-tests suites record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +41,12 @@ test-rust: $(PROTOC) ## unit, reference, golden and tidy tests, then doc tests
 test-python: build $(VENV) ## the real client against the dev binary
 	.venv/bin/python -m pytest -q tests/pyspark
 
-nightly: $(PROTOC) ## every random test with CASES=2000 cases (make test has a hundred)
+nightly: $(PROTOC) ## every random test with CASES=2000 cases (make test has a hundred); where Java is, 300 programs on Spark, too
 	PROPTEST_CASES=$(CASES) nice scripts/cargo-test $(CARGO)
+	if command -v java > /dev/null; then $(MAKE) fuzz-spark N=300 SEED=$$(date +%Y%m%d); else echo "no Java: fuzz-spark left out"; fi
+
+fuzz-spark: build $(VENV) $(SPARK) ## N=100 random programs of SEED=1 on Spark 4.3 and on ours, or PROGRAM=file again (needs Java)
+	MILLSTREAM_SPARK_PYTHON=$(abspath .venv-spark/bin/python) .venv/bin/python tests/fuzz -n $(N) --seed $(SEED) $(if $(PROGRAM),--program $(PROGRAM))
 
 fmt: ## formats the Rust code
 	$(CARGO) fmt --all
