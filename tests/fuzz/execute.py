@@ -164,7 +164,7 @@ def condition(error: PySparkException) -> str:
         return name
     # Nameless: the text is all there is.
     text = re.sub(r"^.*terminated with exception: ", "", text).strip().splitlines() or [""]
-    return re.sub(r"^\[_LEGACY_ERROR_TEMP_\d+\] | SQLSTATE: \w+$", "", text[0])[:200]
+    return re.sub(r"^\[_LEGACY_ERROR_TEMP_\d+\] |;$| SQLSTATE: \w+$", "", text[0])[:200]
 
 
 def _batch(progress: dict) -> dict:

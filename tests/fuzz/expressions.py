@@ -36,7 +36,7 @@ TEMPLATES = {
         "case when {boolean} then {int} else {int} end", "if({boolean}, {int}, null)", "hour({timestamp})", "minute({timestamp})",
         "second({timestamp})", "year({date})", "month({date})", "day({date})", "dayofweek({date})", "weekofyear({date})", "quarter({date})",
         "dayofyear({date})", "datediff({date}, {date})", "cast({boolean} as int)", "nullif({int}, #)", "greatest({int}, {int})", "least({int}, #, {int})",
-        "ascii({string})", "instr({string}, 'a')", "locate('b', {string})", "hash({string}, {int})", "sign({int} % 5)", "try_cast({string} as int)",
+        "ascii({string})", "instr({string}, 'a')", "locate('b', {string})", "hash({string}, {int})", "cast(sign({int} % 5) as int)", "try_cast({string} as int)",
         "cardinality({array})", "{array}[0]", "try_element_at({array}, 1)", "bit_count({int})", "{int} & #", "shiftleft({int} % 9, 2)", "size({array})",
         "cast({decimal} % 100 as int)", "levenshtein({string}, 'abc')", "weekday({date})", "array_position({array}, 1)",
     ],
@@ -47,12 +47,12 @@ TEMPLATES = {
     ],
     "double": [
         "{double} * #", "cast({int} as double)", "{double} + {int}", "nanvl({double}, 0D)", "try_divide({double}, {int})", "try_divide({int}, #)",
-        "sqrt(abs({double}))", "round({double}, 1)", "-{double}", "abs({double})", "coalesce({double}, 0.5D)", "cast({decimal} as double)",
+        "sqrt(abs({double}))", "round({double}, 1)", "-({double})", "abs({double})", "coalesce({double}, 0.5D)", "cast({decimal} as double)",
         "ceil({double} % 10)", "{double} % 3", "greatest({double}, 0.25D)", "pow({int} % 5, 2)", "signum({double})", "if(isnan({double}), null, {double})",
         "exp({double} % 3)", "atan2({double}, 2D)", "rint({double})", "log1p(abs({double}))",
     ],
     "decimal": [
-        "cast({int} % 1000 as decimal(10,2))", "{decimal} * 2", "{decimal} + 1.25", "{decimal} - {decimal}", "round({decimal}, 1)", "abs({decimal})", "-{decimal}",
+        "cast({int} % 1000 as decimal(10,2))", "{decimal} * 2", "{decimal} + 1.25", "{decimal} - {decimal}", "round({decimal}, 1)", "abs({decimal})", "-({decimal})",
         "coalesce({decimal}, 0.0)", "try_divide({decimal}, 3)", "{decimal} % 7", "greatest({decimal}, 1.5)",
     ],
     "string": [
@@ -73,7 +73,7 @@ TEMPLATES = {
     ],
     "timestamp": [
         "{timestamp} + interval 5 seconds", "{timestamp} - interval 1 day", "{timestamp} + interval 1 month", "date_trunc('HOUR', {timestamp})",
-        "date_trunc('DAY', {timestamp})", "cast({date} as timestamp)", "timestamp_seconds({int} * 100)", "coalesce({timestamp}, timestamp'2024-01-15 12:00:03')",
+        "date_trunc('DAY', {timestamp})", "cast({date} as timestamp)", "timestamp_seconds({int} % 1000 * 100)", "coalesce({timestamp}, timestamp'2024-01-15 12:00:03')",
         "date_trunc('MINUTE', {timestamp})", "timestampadd(HOUR, 2, {timestamp})", "to_utc_timestamp({timestamp}, 'America/New_York')", "greatest({timestamp}, {timestamp})",
     ],
     "date": [
