@@ -53,14 +53,16 @@ fn whole_statement(text: &str, parameters: &proto::Sql) -> Result<Statement> {
 /// # Errors
 /// `PARSE_SYNTAX_ERROR`.
 pub fn parse_expression(text: &str) -> Result<proto::Expression> {
+    // A comment is not nothing to Spark: it misses the expression at its end.
+    let blank = text.trim().is_empty();
     let text = lexical::rewrite(text)?;
-    whole_expression(&text.text).map_err(|error| text.located(error))
+    whole_expression(&text.text, blank).map_err(|error| text.located(error))
 }
 
-fn whole_expression(text: &str) -> Result<proto::Expression> {
+fn whole_expression(text: &str, blank: bool) -> Result<proto::Expression> {
     let mut parser = parser(text)?;
     if at_end(&parser) {
-        return Err(SparkError::new("PARSE_EMPTY_STATEMENT"));
+        return Err(if blank { SparkError::new("PARSE_EMPTY_STATEMENT") } else { near(&parser) });
     }
     let item = parser.parse_select_item().map_err(parse_error)?;
     if !at_end(&parser) {
