@@ -289,18 +289,6 @@ REPEATED = [
     ["36,a,1,1.0", "100,a,1,1.0", "99,f,1,"],
     ["101,a,2,3.0", "95,a,1,", "89,g,1,"],
 ]
-# Which of several rows of a batch comes first out of Spark's state is nobody's choice: no batch has two windows of a key.
-ONE_WINDOW_A_STEP = [
-    ["1,a,1,0.5", "2,b,1,1.5", "3,b,2,1.5"],
-    ["12,a,2,2.5", "13,b,3,3.5", "14,b,4,3.5"],
-    ["23,a,3,4.5", "22,a,4,4.5", "24,c,5,5.5"],
-    ["35,a,5,6.5", "36,b,6,7.5", "18,c,9,7.5"],
-    ["47,b,7,8.5", "33,c,8,8.5"],
-    ["58,a,8,9.5", "41,a,9,9.5"],
-    ["70,c,9,10.5", "31,a,9,9.5"],
-    ["81,a,1,11.5"],
-    ["92,b,1,11.5"],
-]
 NO_DATA_BATCHES_OFF = {"spark.sql.streaming.noDataMicroBatches.enabled": "false"}
 SCENARIOS |= {
     "dedup_event_time_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]), "append", REPEATED),
@@ -356,10 +344,6 @@ SCENARIOS |= {
     "chain_window_dedup_append": Scenario(
         lambda raw: windowed("10 seconds", "5 seconds")(raw).dropDuplicates(["window", "n"]).select("window", "n"), "append"
     ),
-    "chain_window_time_dedup_append": Scenario(
-        lambda raw: windowed("10 seconds")(raw).select(F.window_time("window").alias("at"), "k", "n").dropDuplicatesWithinWatermark(["k", "n"]),
-        "append", ONE_WINDOW_A_STEP,
-    ),
     "chain_window_time_dedup_key_append": Scenario(
         lambda raw: windowed("10 seconds", "5 seconds")(raw).select(F.window_time("window").alias("at"), "k", "n").dropDuplicates(["k", "at"]),
         "append",
@@ -374,11 +358,7 @@ SCENARIOS |= {
         lambda raw: sessions()(raw).groupBy(F.window(F.window_time("session_window"), "30 seconds")).agg(F.sum("n").alias("n"), F.count("*").alias("sessions")),
         "append", SESSIONS,
     ),
-    "chain_session_session_append": Scenario(
-        lambda raw: sessions()(raw).groupBy("session_window", "n").agg(F.count("*").alias("sessions")), "append", SESSIONS
-    ),
     "chain_session_dedup_append": Scenario(lambda raw: sessions()(raw).dropDuplicates(["session_window", "n"]), "append", SESSIONS),
-    "chain_session_dedup_within_append": Scenario(lambda raw: sessions()(raw).dropDuplicatesWithinWatermark(["k"]), "append", ONE_WINDOW_A_STEP),
     "chain_dedup_session_append": Scenario(
         lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).groupBy(F.session_window("ts", "5 seconds"), "k").agg(F.count("*").alias("n")),
         "append", REPEATED,
@@ -390,9 +370,6 @@ SCENARIOS |= {
         lambda raw: watermarked(raw).dropDuplicatesWithinWatermark(["k", "v"]).dropDuplicates(["k", "ts"]), "append", REPEATED
     ),
     "chain_dedup_limit_append": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).limit(7), "append", REPEATED),
-    "chain_dedup_window_dedup_append": Scenario(
-        lambda raw: windowed("10 seconds")(raw.dropDuplicates(["k", "v"])).select("window", "n").dropDuplicates(["window", "n"]), "append", REPEATED
-    ),
     "chain_dedup_count_update": Scenario(lambda raw: watermarked(raw).dropDuplicates(["k", "ts"]).groupBy("k").count(), "update", REPEATED),
     "chain_dedup_window_update": Scenario(deduplicated_windows, "update", REPEATED),
     "chain_dedup_window_complete": Scenario(deduplicated_windows, "complete", REPEATED),
