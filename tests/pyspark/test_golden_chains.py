@@ -20,8 +20,6 @@ COUNTED_BEFORE_FILTERS = {"union_window_left_watermark"}
 
 # Known differences, to be mended.
 DIFFERENT = {
-    "union_dedup_within": "the delay of a union of two watermarks is that of the second input",
-    "union_dedup_within_swapped": "the delay of a union of two watermarks is that of the second input",
     "union_session": "Spark counts late sessions of each input of a union on its own",
 }
 

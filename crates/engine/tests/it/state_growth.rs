@@ -3,6 +3,12 @@
 //! `MILLSTREAM_STATE_KEYS=10000000 .. --nocapture --exact state_growth::<operator>` prints
 //! figures for larger state; one operator a process, for memory to mean something.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it measures, and prints what it measured"
+)]
+
 use std::{
     any::Any,
     collections::HashMap,

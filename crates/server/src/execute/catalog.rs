@@ -111,7 +111,7 @@ pub async fn rows(server: &Server, session: &Session, catalog: &Catalog) -> Resu
 fn databases(session: &Session, asked: bool) -> Result<RecordBatch> {
     let location = Tables::of(session)?.location();
     let rows: Vec<[&str; 4]> =
-        asked.then(|| [DATABASE, CATALOG, "default database", location.as_str()]).into_iter().collect();
+        asked.then_some([DATABASE, CATALOG, "default database", location.as_str()]).into_iter().collect();
     let names = ["name", "catalog", "description", "locationUri"];
     let fields: Vec<Field> =
         names.iter().map(|name| Field::new(*name, DataType::Utf8, *name != "name")).collect();

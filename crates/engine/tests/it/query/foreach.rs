@@ -55,10 +55,13 @@ fn pairs(rows: &RecordBatch) -> Vec<(String, i64)> {
     (0..rows.num_rows()).map(|i| (keys.value(i).to_string(), values.value(i))).collect()
 }
 
+/// A batch's number, its keys and values.
+type Seen = (i64, Vec<(String, i64)>);
+
 /// What was called, in order; told to, it fails at a batch after it has seen it.
 #[derive(Default)]
 struct Calls {
-    batches: Mutex<Vec<(i64, Vec<(String, i64)>)>>,
+    batches: Mutex<Vec<Seen>>,
     writers: Mutex<Vec<String>>,
     fail_at: Mutex<Option<(i64, Failure)>>,
     refuse_rows: AtomicBool,
@@ -159,7 +162,7 @@ fn text(error: &SparkError) -> String {
     text
 }
 
-fn batch(number: i64, pairs: &[(&str, i64)]) -> (i64, Vec<(String, i64)>) {
+fn batch(number: i64, pairs: &[(&str, i64)]) -> Seen {
     (number, pairs.iter().map(|(k, v)| (k.to_string(), *v)).collect())
 }
 
