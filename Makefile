@@ -39,7 +39,7 @@ test-rust: $(PROTOC) ## unit, reference, golden and tidy tests, then doc tests
 	$(CARGO) test --locked --workspace --doc
 
 test-python: build $(VENV) ## the real client against the dev binary
-	.venv/bin/python -m pytest -q tests/pyspark
+	scripts/client-tests .venv/bin/python
 
 nightly: $(PROTOC) ## every random test with CASES=2000 cases (make test has a hundred); where Java is, 300 programs on Spark, too
 	PROPTEST_CASES=$(CASES) nice scripts/cargo-test $(CARGO)
