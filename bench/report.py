@@ -63,7 +63,7 @@ def plot(results: list[dict]) -> str:
         y, scale = 34 * i + 36, 360 / widest
         out.append(f'<text x="10" y="{y + 16}"><tspan font-weight="bold">{name}</tspan> {says}</text>')
         out.append(f'<rect x="320" y="{y}" width="{times * scale:.1f}" height="22" fill="#2b6cb0"/>')
-        out.append(f'<text x="{326 + times * scale:.1f}" y="{y + 16}">{times:.0f}</text>')
+        out.append(f'<text x="745" y="{y + 16}" text-anchor="end">{times:.0f}</text>')
         if goal:
             out.append(f'<rect x="{320 + goal * scale:.1f}" y="{y - 3}" width="2" height="28" fill="#c53030"/>')
     return "\n".join([*out, "</svg>"]) + "\n"
