@@ -8,25 +8,20 @@ Spark 4.3, local[1], one shuffle partition. Nobody edits the recordings by hand.
 """
 
 import json
-import os
 import pathlib
 import sys
 import tempfile
 
 import chain_scenarios
 import join_scenarios
-from pyspark.sql import SparkSession
+import recording
 
 GOLDEN = pathlib.Path(__file__).resolve().parent
 RECORDINGS = GOLDEN / "joins"
 
 
 def main() -> None:
-    os.environ.setdefault("TZ", "UTC")
-    builder = SparkSession.builder
-    if "SPARK_REMOTE" not in os.environ:
-        builder = builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.log.level", "ERROR")
-    spark = builder.getOrCreate()
+    spark = recording.session()
     asked = sys.argv[1:]
     for scenarios, recordings in ((join_scenarios.SCENARIOS, RECORDINGS), (chain_scenarios.SCENARIOS, GOLDEN / "chains")):
         recordings.mkdir(exist_ok=True)
@@ -49,16 +44,7 @@ def record(spark, name: str, scenarios: dict, recordings: pathlib.Path) -> None:
         except Exception as error:
             print(f"{name}: {str(error).splitlines()[0]}", flush=True)
             return
-    # A line a row and a line a batch, so that a difference can be read.
-    steps = []
-    for step in observed:
-        rows = ",\n".join(f"   {json.dumps(row)}" for row in step["rows"])
-        batches = ",\n".join(f"   {json.dumps(batch)}" for batch in step["batches"])
-        steps.append(f' {{"rows": [\n{rows}\n  ],\n  "batches": [\n{batches}\n  ]}}')
-    text = f'{{"spark": "{spark.version}", "steps": [\n' + ",\n".join(steps) + "\n]}\n"
-    json.loads(text)
-    (recordings / f"{name}.json").write_text(text)
-    print(f"{name}: {sum(len(s['rows']) for s in observed)} rows, {sum(len(s['batches']) for s in observed)} batches", flush=True)
+    recording.write(recordings, name, spark.version, observed)
 
 
 if __name__ == "__main__":
