@@ -4,7 +4,8 @@ batches, watermarks and state of each operator."""
 import json
 
 import pytest
-from test_golden_streaming import GOLDEN, same, utc  # noqa: F401
+from test_golden_joins import same_rows
+from test_golden_streaming import GOLDEN, utc  # noqa: F401
 
 import chain_scenarios  # noqa: E402
 import join_scenarios  # noqa: E402
@@ -38,9 +39,7 @@ def test_scenario(spark, tmp_path, name):
     observed = json.loads(json.dumps(join_scenarios.run(spark, name, tmp_path, chain_scenarios.SCENARIOS)))
     for number, (ours, theirs) in enumerate(zip(observed, recording, strict=True)):
         where = f"step {number}"
-        assert len(ours["rows"]) == len(theirs["rows"]) and same(ours["rows"], theirs["rows"]), (
-            f"{where}: rows differ\n  ours:  {ours['rows']}\n  spark: {theirs['rows']}"
-        )
+        same_rows(ours, theirs, where)
         if name in ONE_SOURCE:
             continue
         for mine, spark_s in zip(ours["batches"], theirs["batches"]):
