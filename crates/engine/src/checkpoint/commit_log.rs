@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metadata_log::{MetadataLog, damaged};
+use super::{
+    metadata_log::{MetadataLog, damaged, refused},
+    storage::PreparedFile,
+};
 use crate::{Result, SparkError, query::BatchId};
 
 /// What a finished batch leaves to the next one.
@@ -33,13 +36,32 @@ impl CommitLog {
     /// `CONCURRENT_STREAM_LOG_UPDATE` when it is finished already;
     /// `STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG` when it cannot be written.
     pub fn add(&self, batch: BatchId, metadata: &CommitMetadata) -> Result<()> {
+        self.finish(batch, self.prepare(batch, metadata)?)
+    }
+
+    /// Writes the mark of `batch` in advance: it means nothing before
+    /// [`CommitLog::finish`].
+    ///
+    /// # Errors
+    /// `STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG`.
+    pub fn prepare(&self, batch: BatchId, metadata: &CommitMetadata) -> Result<PreparedFile> {
         let json = serde_json::to_string(metadata)
             .map_err(|e| SparkError::internal("commit metadata is no JSON").caused_by(e))?;
-        self.log.add(batch, &format!("v1\n{json}"), || {
-            SparkError::new("STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG")
-                .with("batchId", batch.to_string())
-                .with("checkpointLocation", self.log.checkpoint_location())
-        })
+        self.log.prepare(batch, &format!("v1\n{json}"), || self.failed(batch))
+    }
+
+    /// Marks `batch` as finished, durably, by what was prepared for it.
+    ///
+    /// # Errors
+    /// As [`CommitLog::add`].
+    pub fn finish(&self, batch: BatchId, prepared: PreparedFile) -> Result<()> {
+        prepared.create().map_err(|e| refused(batch, e, || self.failed(batch)))
+    }
+
+    fn failed(&self, batch: BatchId) -> SparkError {
+        SparkError::new("STREAMING_CHECKPOINT_LOG_WRITE_FAILURE.COMMIT_LOG")
+            .with("batchId", batch.to_string())
+            .with("checkpointLocation", self.log.checkpoint_location())
     }
 
     /// What `batch` left, `None` when it is not finished.

@@ -18,8 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     LogRetention,
-    metadata_log::{batch_number, damaged, versioned_lines},
-    storage::{StorageRef, read_failed, write_failed},
+    metadata_log::{batch_number, concurrent_update, damaged, versioned_lines},
+    storage::{PreparedFile, StorageRef, read_failed, write_failed},
 };
 use crate::{Result, SparkError, query::BatchId, time::Millis};
 
@@ -73,6 +73,27 @@ impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
     /// # Errors
     /// `CONCURRENT_STREAM_LOG_UPDATE` when the number exists.
     pub fn add(&self, batch: BatchId, entries: &[E]) -> Result<()> {
+        let (path, text) = self.file_of(batch, entries)?;
+        let created = self.storage.create_exclusive(&path, text.as_bytes());
+        created.map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => concurrent_update(batch),
+            _ => write_failed(&path, e),
+        })
+    }
+
+    /// Writes the entries of `batch` in advance, every number before it being there: they
+    /// belong to the log once the file has its name.
+    ///
+    /// # Errors
+    /// The storage's, as a Spark error.
+    pub fn prepare(&self, batch: BatchId, entries: &[E]) -> Result<PreparedFile> {
+        let (path, text) = self.file_of(batch, entries)?;
+        PreparedFile::write(self.storage.clone(), path.clone(), text.as_bytes())
+            .map_err(|e| write_failed(&path, e))
+    }
+
+    /// Path and content of the file of `batch`.
+    fn file_of(&self, batch: BatchId, entries: &[E]) -> Result<(PathBuf, String)> {
         let mut text = String::from("v1");
         let compact = self.is_compaction(batch)?;
         if compact {
@@ -87,11 +108,7 @@ impl<E: Serialize + DeserializeOwned> CompactibleLog<E> {
             text.push('\n');
             text.push_str(&json);
         }
-        let path = self.file(batch.0, compact);
-        self.storage.create_exclusive(&path, text.as_bytes()).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => super::metadata_log::concurrent_update(batch),
-            _ => write_failed(&path, e),
-        })
+        Ok((self.file(batch.0, compact), text))
     }
 
     /// The lines of one number's file: its own entries, or everything so far when it is a

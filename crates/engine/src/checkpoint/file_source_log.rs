@@ -42,6 +42,11 @@ impl FileSourceLog {
         Ok(self.log.latest()?.map(|b| b.0))
     }
 
+    /// Path of the file of `offset`, unless it is a compaction.
+    pub fn path(&self, offset: i64) -> std::path::PathBuf {
+        self.log.dir().join(offset.to_string())
+    }
+
     /// Logs, durably, the files taken under `offset`; every entry's `batch_id` is `offset`.
     ///
     /// # Errors
@@ -58,8 +63,8 @@ impl FileSourceLog {
         let mut files = Vec::new();
         for offset in start + 1..=end {
             let entries = self.log.get(BatchId(offset))?.ok_or_else(|| {
-                let path = self.log.dir().join(offset.to_string());
-                SparkError::new("BATCH_METADATA_NOT_FOUND").with("batchMetadataFile", super::to_uri(&path))
+                let path = super::to_uri(&self.path(offset));
+                SparkError::new("BATCH_METADATA_NOT_FOUND").with("batchMetadataFile", path)
             })?;
             files.extend(entries.into_iter().filter(|e| e.batch_id == offset));
         }

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::storage::{StorageRef, read_failed};
+use super::storage::{PreparedFile, StorageRef, read_failed};
 use crate::{Result, SparkError, query::BatchId};
 
 /// The files of one log.
@@ -82,13 +82,33 @@ impl MetadataLog {
     /// # Errors
     /// `CONCURRENT_STREAM_LOG_UPDATE` when it exists; otherwise what `failed` makes of it.
     pub fn add(&self, batch: BatchId, text: &str, failed: impl FnOnce() -> SparkError) -> Result<()> {
-        self.storage.create_exclusive(&self.path(batch), text.as_bytes()).map_err(|e| {
-            if e.kind() == io::ErrorKind::AlreadyExists {
-                concurrent_update(batch)
-            } else {
-                failed().caused_by(e)
-            }
-        })
+        self.storage
+            .create_exclusive(&self.path(batch), text.as_bytes())
+            .map_err(|e| refused(batch, e, failed))
+    }
+
+    /// Writes the file of `batch` without giving it its name yet.
+    ///
+    /// # Errors
+    /// What `failed` makes of the storage's.
+    pub fn prepare(
+        &self,
+        batch: BatchId,
+        text: &str,
+        failed: impl FnOnce() -> SparkError,
+    ) -> Result<PreparedFile> {
+        PreparedFile::write(self.storage.clone(), self.path(batch), text.as_bytes())
+            .map_err(|e| failed().caused_by(e))
+    }
+
+    /// Removes the file of `batch`, durably.
+    ///
+    /// # Errors
+    /// `TASK_WRITE_FAILED`.
+    pub fn remove(&self, batch: BatchId) -> Result<()> {
+        let path = self.path(batch);
+        let removed = self.storage.delete(&path).and_then(|()| self.storage.sync_dir(&self.dir));
+        removed.map_err(|e| super::storage::write_failed(&path, e))
     }
 
     /// Removes the files of batches before `oldest`. Lists the directory once a run.
@@ -107,6 +127,15 @@ impl MetadataLog {
         }
         *purged = Some(oldest.0.max(purged.unwrap_or(i64::MIN)));
         Ok(())
+    }
+}
+
+/// The error of a file that could not get its name.
+pub(super) fn refused(batch: BatchId, cause: io::Error, failed: impl FnOnce() -> SparkError) -> SparkError {
+    if cause.kind() == io::ErrorKind::AlreadyExists {
+        concurrent_update(batch)
+    } else {
+        failed().caused_by(cause)
     }
 }
 

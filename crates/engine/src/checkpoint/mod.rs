@@ -8,7 +8,6 @@
 //! state/<op>/...          operator state, our own format
 //! _millstream/lock        one run at a time
 //! _millstream/origin      how far Spark had come when the checkpoint came to us
-//! _millstream/sink/<N>    files that the file sink is about to make visible in batch N
 //! ```
 //!
 //! Names and contents of the first four are Spark 4.3's, so that Spark can resume them.
@@ -183,11 +182,6 @@ impl Checkpoint {
         self.root.join("sources").join(source.to_string())
     }
 
-    /// `_millstream/sink`, where the file sink keeps what it is about to publish.
-    pub fn sink_dir(&self) -> PathBuf {
-        self.root.join("_millstream").join("sink")
-    }
-
     /// Where this run continues, by Spark's restart rules.
     ///
     /// # Errors
@@ -206,6 +200,18 @@ impl Checkpoint {
             Some(commit) => Ok(Restart::After { batch, offsets, commit }),
             None => Ok(Restart::Rerun { batch, offsets, previous }),
         }
+    }
+
+    /// Takes back the plan of the last batch: its offsets were written beside a source's log
+    /// that did not survive, so nothing of the batch was ever seen.
+    ///
+    /// # Errors
+    /// `INTERNAL_ERROR` for a batch that is finished; `TASK_WRITE_FAILED`.
+    pub fn forget_plan(&self, batch: BatchId) -> Result<()> {
+        if self.commits.get(batch)?.is_some() {
+            return Err(SparkError::internal(format!("batch {batch} is finished and cannot be forgotten")));
+        }
+        self.offsets.remove(batch)
     }
 
     /// Removes the checkpoint with everything in it: what a temporary one is for.

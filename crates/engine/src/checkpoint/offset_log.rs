@@ -155,6 +155,14 @@ impl OffsetLog {
         self.log.batches()
     }
 
+    /// Takes back the plan of `batch`, durably.
+    ///
+    /// # Errors
+    /// `TASK_WRITE_FAILED`.
+    pub(super) fn remove(&self, batch: BatchId) -> Result<()> {
+        self.log.remove(batch)
+    }
+
     /// Removes batches before `oldest`.
     ///
     /// # Errors

@@ -5,12 +5,22 @@
 //! the local file system. Calls block; [`blocking`] runs them off the async threads, and
 //! several may run in parallel.
 //!
+//! A durable write has three steps: the content under a name nobody looks for
+//! ([`Storage::write_staged`], one sync), the final name ([`Storage::rename`] or
+//! [`Storage::rename_new`]), the directory ([`Storage::sync_dir`], another sync). Where
+//! steps of several files may overlap, they are called one by one; else
+//! [`Storage::write_atomic`] and [`Storage::create_exclusive`] do all three.
+//!
 //! # Invariants
-//! After `Ok` a write survives a power cut: content and directory entry are synced. A
-//! reader of a final name sees the whole content or nothing, whatever stops the writer.
+//! A reader of a final name sees the whole content or nothing, whatever stops the writer:
+//! content is synced before it gets its name. A name survives a power cut once its
+//! directory is synced.
 
 #[cfg(test)]
 pub(crate) mod failing;
+#[cfg(test)]
+pub(crate) mod power_cut;
+mod prepared;
 
 use std::{
     any::Any,
@@ -25,6 +35,7 @@ use std::{
 use uuid::Uuid;
 
 use crate::{Result, SparkError, time::Millis};
+pub use prepared::PreparedFile;
 
 /// Shared handle of a [`Storage`].
 pub type StorageRef = Arc<dyn Storage>;
@@ -59,15 +70,6 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// One entry, `None` when it does not exist.
     fn info(&self, path: &Path) -> io::Result<Option<FileInfo>>;
 
-    /// Writes `path` as a whole, replacing a file that exists; parents are created.
-    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-
-    /// Writes `path` as a whole if no such file exists; parents are created.
-    ///
-    /// # Errors
-    /// `AlreadyExists` when another writer was first; its file is untouched.
-    fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-
     /// Writes a file that nobody looks at yet (a staged one), replacing an older one.
     /// Content is synced, the directory entry is not: [`Storage::sync_dir`] follows.
     /// Not atomic: after a crash the file may be torn.
@@ -76,6 +78,12 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Moves a file, replacing `to`; both in one file system. Not synced:
     /// [`Storage::sync_dir`] follows, once for many renames.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Moves a file to a name that nobody has; both in one directory. Not synced.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another writer was first; both files are untouched.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Makes the entries of a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
@@ -94,6 +102,28 @@ pub trait Storage: fmt::Debug + Send + Sync {
 
     /// Takes the advisory lock of `path` (created if missing), `None` when it is held.
     fn try_lock(&self, path: &Path) -> io::Result<Option<LockGuard>>;
+
+    /// Writes `path` as a whole, durably, replacing a file that exists; parents are created.
+    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temp = temporary_name(path);
+        let named = self.write_staged(&temp, bytes).and_then(|()| self.rename(&temp, path));
+        named.inspect_err(|_| discard(self, &temp))?;
+        self.sync_dir(parent_of(path))
+    }
+
+    /// Writes `path` as a whole, durably, if no such file exists; parents are created.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another writer was first; its file is untouched.
+    fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.info(path)?.is_some() {
+            return at(path, Err(io::ErrorKind::AlreadyExists.into()));
+        }
+        let temp = temporary_name(path);
+        let named = self.write_staged(&temp, bytes).and_then(|()| self.rename_new(&temp, path));
+        named.inspect_err(|_| discard(self, &temp))?;
+        self.sync_dir(parent_of(path))
+    }
 }
 
 /// Runs blocking storage calls off the async threads.
@@ -168,45 +198,6 @@ impl Storage for LocalStorage {
         }
     }
 
-    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let temp = write_temp(path, bytes)?;
-        remove_checksum(path);
-        rename(&temp, path).inspect_err(|_| discard(&temp))?;
-        sync_parent(path)
-    }
-
-    fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        if path.exists() {
-            return at(path, Err(io::ErrorKind::AlreadyExists.into()));
-        }
-        let temp = write_temp(path, bytes)?;
-        remove_checksum(path);
-        // A hard link never replaces: of two writers one wins, in one step.
-        match fs::hard_link(&temp, path) {
-            Ok(()) => {
-                at(&temp, fs::remove_file(&temp))?;
-                sync_parent(path)
-            }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                discard(&temp);
-                at(path, Err(e))
-            }
-            Err(e) if matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
-                // A file system without hard links: look, then rename, as Spark does.
-                if path.exists() {
-                    discard(&temp);
-                    return at(path, Err(io::ErrorKind::AlreadyExists.into()));
-                }
-                rename(&temp, path).inspect_err(|_| discard(&temp))?;
-                sync_parent(path)
-            }
-            Err(e) => {
-                discard(&temp);
-                at(path, Err(e))
-            }
-        }
-    }
-
     fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         remove_checksum(path);
         let mut options = OpenOptions::new();
@@ -216,6 +207,19 @@ impl Storage for LocalStorage {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         remove_checksum(to);
         rename(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        remove_checksum(to);
+        // A hard link never replaces: of two writers one wins, in one step.
+        match fs::hard_link(from, to) {
+            Ok(()) => at(from, fs::remove_file(from)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+                // A file system without hard links: look, then rename, as Spark does.
+                if to.exists() { at(to, Err(io::ErrorKind::AlreadyExists.into())) } else { rename(from, to) }
+            }
+            Err(e) => at(to, Err(e)),
+        }
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -246,7 +250,7 @@ impl Storage for LocalStorage {
             self.create_dir_all(parent)?;
         }
         match fs::create_dir(dir) {
-            Ok(()) => sync_parent(dir),
+            Ok(()) => self.sync_dir(parent_of(dir)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
             Err(e) => at(dir, Err(e)),
         }
@@ -288,13 +292,21 @@ fn file_info(path: &Path, meta: &fs::Metadata) -> FileInfo {
     }
 }
 
-/// `.<name>.<uuid>.tmp` beside `path`, as Spark names it, synced.
-fn write_temp(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+/// `.<name>.<uuid>.tmp` beside `path`, as Spark names it: no log takes it for an entry.
+fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-    let temp = path.with_file_name(format!(".{name}.{}.tmp", Uuid::new_v4()));
-    let mut options = OpenOptions::new();
-    write_synced(&temp, options.write(true).create_new(true), bytes).inspect_err(|_| discard(&temp))?;
-    Ok(temp)
+    path.with_file_name(format!(".{name}.{}.tmp", Uuid::new_v4()))
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what nobody will look at; a failure leaves litter and nothing worse.
+fn discard<S: Storage + ?Sized>(storage: &S, path: &Path) {
+    if let Err(e) = storage.delete(path) {
+        tracing::debug!(path = %path.display(), error = %e, "a temporary file could not be removed");
+    }
 }
 
 fn write_synced(path: &Path, options: &mut OpenOptions, bytes: &[u8]) -> io::Result<()> {
@@ -317,25 +329,12 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     at(to, fs::rename(from, to))
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => LocalStorage.sync_dir(parent),
-        _ => LocalStorage.sync_dir(Path::new(".")),
-    }
-}
-
 fn remove_checksum(path: &Path) {
     if let Some(name) = path.file_name() {
-        discard(&path.with_file_name(format!(".{}.crc", name.to_string_lossy())));
-    }
-}
-
-/// Removes what nobody will look at; a failure leaves litter and nothing worse.
-fn discard(path: &Path) {
-    if let Err(e) = fs::remove_file(path)
-        && e.kind() != io::ErrorKind::NotFound
-    {
-        tracing::debug!(path = %path.display(), error = %e, "a temporary file could not be removed");
+        let checksum = path.with_file_name(format!(".{}.crc", name.to_string_lossy()));
+        if let Err(e) = gone(&checksum, fs::remove_file(&checksum)) {
+            tracing::debug!(error = %e, "a stale checksum file could not be removed");
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub use extension::{plan_extension, stateful_operators};
 pub(crate) use ordered_coalesce::OrderPartitions;
 pub use ordered_coalesce::OrderedCoalesceExec;
 pub(crate) use stateful::event_times;
-pub use stateful::{StateOperatorMetrics, StatefulExec, StatefulOperator};
+pub use stateful::{StateChanges, StateOperatorMetrics, StatefulExec, StatefulOperator};
 pub(crate) use stateful_aggregate::PaneGrid;
 pub use stream_scan::StreamScanExec;
 pub use updating_sessions::UpdatingSessionsExec;

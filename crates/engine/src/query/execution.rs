@@ -3,15 +3,15 @@
 //! Steps of a trigger and their order are Spark's; see [`super::micro_batch`] for a batch.
 //! Where Spark polls for data every 10 ms the run sleeps until a source has something.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{FutureExt, future::select_all};
 use tracing::warn;
 
 use super::{
-    QueryConf, QueryEnvironment, Trigger, micro_batch::Batch, planner::Template, recovery,
-    reporter::Reporter, streaming_query::Run,
+    QueryConf, QueryEnvironment, Trigger, commit::Committing, micro_batch::Batch, planner::Template,
+    recovery, reporter::Reporter, streaming_query::Run,
 };
 use crate::{
     Result, SparkError,
@@ -70,6 +70,8 @@ pub(crate) struct Execution {
     pub sources: Vec<Arc<dyn Source>>,
     pub tracker: WatermarkTracker,
     pub batch: Batch,
+    /// The commit of the batch before, while it is on its way.
+    pub committing: Option<Committing>,
     /// Eviction watermark of the last batch executed in this run.
     pub last_executed: Option<Millis>,
     pub reporter: Reporter,
@@ -101,8 +103,8 @@ impl Execution {
             sources.push(blocking(create).await?);
         }
         let recovered = {
-            let checkpoint = Arc::clone(&checkpoint);
-            blocking(move || checkpoint.restart()).await?
+            let (checkpoint, sources) = (Arc::clone(&checkpoint), sources.clone());
+            blocking(move || recovery::restart(&checkpoint, &sources)).await?
         };
         let (batch, watermark) = recovery::resume(recovered, sources.len(), &mut conf)?;
         let policy = WatermarkPolicy::parse(conf.watermark_policy())?;
@@ -130,29 +132,44 @@ impl Execution {
             sources,
             tracker,
             batch,
+            committing: None,
             last_executed: None,
             reporter,
         })
     }
 
-    /// Runs triggers until the trigger says that is all, or somebody stops the run.
+    /// Runs triggers until the trigger says that is all, or somebody stops the run. Nothing
+    /// of the run is on its way when this returns.
     pub async fn run(mut self) -> Result<()> {
+        let outcome = AssertUnwindSafe(self.triggers()).catch_unwind().await;
+        let settled = self.settle().await;
+        match (outcome, settled) {
+            (Err(payload), _) => std::panic::resume_unwind(payload),
+            (Ok(Err(Interrupt::Failed(error))), settled) => {
+                if let Err(Interrupt::Failed(other)) = settled {
+                    warn!(id = %self.run.id, error = %other, "the commit of the batch before failed, too");
+                }
+                Err(error)
+            }
+            (Ok(_), Err(Interrupt::Failed(error))) => Err(error),
+            (Ok(_), _) => Ok(()),
+        }
+    }
+
+    async fn triggers(&mut self) -> Step<()> {
         loop {
             let began = self.run.now();
-            let ran = match self.trigger().await {
-                Ok(ran) => ran,
-                Err(Interrupt::Stopped) => return Ok(()),
-                Err(Interrupt::Failed(error)) => return Err(error),
-            };
-            let wait = match self.trigger {
+            let ran = self.trigger().await?;
+            match self.trigger {
                 Trigger::Once => return Ok(()),
                 Trigger::AvailableNow if !ran => return Ok(()),
-                Trigger::ProcessingTime(0) if !ran => self.wait_for_data().await,
-                Trigger::ProcessingTime(interval) if interval > 0 => self.wait_for_trigger(began).await,
-                _ => self.stopped(),
-            };
-            if wait.is_err() {
-                return Ok(());
+                Trigger::ProcessingTime(0) if !ran => self.wait_for_data().await?,
+                Trigger::ProcessingTime(interval) if interval > 0 => {
+                    self.settle().await?;
+                    self.run.set_trigger_active(false);
+                    self.wait_for_trigger(began).await?;
+                }
+                _ => self.stopped()?,
             }
         }
     }
@@ -169,27 +186,20 @@ impl Execution {
         let has_new_data = self.batch.has_new_data();
         self.run.set_data_available(has_new_data);
         let constructed = self.batch.constructed;
-        let outcome = if constructed {
+        if constructed {
             self.run.message(if has_new_data {
                 "Processing new data"
             } else {
                 "No new data but cleaning up state"
             });
-            Some(self.run_batch().await?)
+            self.run_batch(has_new_data).await?;
+            self.batch.advance();
         } else {
+            self.settle().await?;
             self.run.message("Waiting for data to arrive");
-            None
-        };
-        self.reporter.took("triggerExecution", self.run.clock.monotonic().saturating_sub(began));
-        match outcome {
-            Some(outcome) => {
-                self.report(outcome, has_new_data);
-                self.batch.advance();
-            }
-            None => {
-                self.report_nothing();
-                self.run.checked(asked);
-            }
+            self.reporter.took("triggerExecution", self.run.clock.monotonic().saturating_sub(began));
+            self.report_nothing();
+            self.run.checked(asked);
         }
         Ok(constructed)
     }

@@ -1,17 +1,16 @@
-//! One micro-batch: planned, logged, executed, made visible, committed.
+//! One micro-batch: planned, executed, and handed over to its commit.
 //!
 //! ```text
 //! latestOffset   each source: how far this batch may reach
 //! walCommit      offsets/N           ┐ side by side: what is staged is
 //! addBatch       execute, stage      ┘ invisible until both are durable
 //!                                    (foreach and foreachBatch: after walCommit)
-//!                publish             from here on readers see the batch
-//!                state commits       version N+1 of each stateful operator
-//! commitOffsets  commits/N           durable before offsets/N+1
+//! commit         durable, visible, finished: see [`super::commit`]
 //! ```
-//! A crash between any two steps leads to the same output: what was logged is run again
-//! with the same offsets, watermarks and timestamp; staging and publishing twice has the
-//! effect of once.
+//! While one batch is committed the next is planned and executed, unless its sink acts at
+//! once. A crash between any two steps leads to the same output: what was logged is run
+//! again with the same offsets, watermarks and timestamp; staging and publishing twice has
+//! the effect of once.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,17 +20,18 @@ use datafusion::{
     physical_plan::{ExecutionPlanProperties, stream::RecordBatchStreamAdapter},
 };
 use futures::{StreamExt, stream};
-use tokio::{sync::Mutex, task::JoinHandle};
-use tracing::warn;
+use tokio::sync::{Mutex, oneshot};
+use tracing::debug;
 
 use super::{
     BatchContext, BatchId, BatchInput, EventTimeStats, OperatorWatermarks, Unread, Watermarks,
+    commit::{Commit, Committing, Logging, Sealed},
     execution::{Execution, Step},
     streaming_query::Run,
 };
 use crate::{
     Result, SparkError,
-    checkpoint::{CommitMetadata, OffsetSeq, OffsetSeqMetadata, storage::blocking},
+    checkpoint::{OffsetSeq, OffsetSeqMetadata},
     operators::StatefulOperator,
     query::Trigger,
     source::{Offset, ReadLimit},
@@ -90,13 +90,6 @@ impl Batch {
     }
 }
 
-/// What an executed batch leaves for its progress report.
-pub(crate) struct Outcome {
-    pub context: Arc<BatchContext>,
-    /// Rows written, where the sink counts.
-    pub rows_out: Option<i64>,
-}
-
 impl Execution {
     /// Decides whether there is a batch to run, and where it ends.
     pub(super) async fn construct_next_batch(&mut self) -> Step<bool> {
@@ -134,41 +127,68 @@ impl Execution {
         Ok(self.batch.has_new_data() || wanted_by_state())
     }
 
-    /// Runs the constructed batch to its commit.
-    pub(super) async fn run_batch(&mut self) -> Step<Outcome> {
-        let mut log = self.log_offsets();
+    /// Executes the constructed batch and starts its commit.
+    pub(super) async fn run_batch(&mut self, has_new_data: bool) -> Step<()> {
+        let mut logged = Logging::done();
         if self.sink.acts_at_once() {
-            self.logged(log.take()).await?;
+            self.settle().await?;
+            let took = self.log_plan().end().await?;
+            self.reporter.took("walCommit", took);
+        } else {
+            logged = self.log_plan();
         }
         let staged = self.stage().await;
-        // The log write holds the checkpoint: it has to end before the run may.
-        self.logged(log).await?;
-        let (staged, context) = staged?;
-
-        let began = self.run.clock.monotonic();
-        let rows_out = Self::with_grace(&self.run, staged.publish()).await??;
-        for operator in &self.template.stateful {
-            operator.commit(self.batch.id).await?;
-        }
-        self.reporter.took("addBatch", self.run.clock.monotonic().saturating_sub(began));
+        let settled = self.settle().await;
+        let (staged, context) = match (staged, settled) {
+            (Ok(staged), Ok(())) => staged,
+            // The log write holds the checkpoint: it has to end before the run may.
+            (Err(failed), _) | (_, Err(failed)) => {
+                if let Err(error) = logged.end().await {
+                    debug!(%error, "the offsets of a batch that failed were not logged");
+                }
+                return Err(failed);
+            }
+        };
 
         let greatest: Vec<Option<Millis>> =
             context.event_times.iter().map(|t| t.range().map(|r| r.max)).collect();
         self.tracker.update(&greatest);
         self.last_executed = Some(self.batch.watermark);
-        let began = self.run.clock.monotonic();
-        let commit = CommitMetadata { next_batch_watermark_ms: self.tracker.current().0 };
-        let (checkpoint, id) = (Arc::clone(&self.checkpoint), self.batch.id);
-        blocking(move || checkpoint.commits.add(id, &commit)).await?;
-        self.reporter.took("commitOffsets", self.run.clock.monotonic().saturating_sub(began));
-        self.clean_up().await;
-        Ok(Outcome { context, rows_out })
+        let (sender, sealed) = oneshot::channel();
+        self.committing = Some(Committing::start(Commit {
+            run: Arc::clone(&self.run),
+            checkpoint: Arc::clone(&self.checkpoint),
+            sources: self.sources.clone(),
+            stateful: self.template.stateful.clone(),
+            batch: self.batch.id,
+            ends: self.batch.end.clone(),
+            next_watermark: self.tracker.current(),
+            logged,
+            staged,
+            sealed,
+        }));
+        // The state is encoded while the disk works.
+        let operators = self.template.stateful.iter();
+        let changes = operators.map(|o| o.seal(self.batch.id)).collect::<Result<Vec<_>>>()?;
+        let report = self.measure(&context, has_new_data);
+        // A commit that has failed says so itself.
+        let _ = sender.send(Sealed { changes, report });
+        Ok(())
     }
 
-    /// Starts writing `offsets/N`, unless it is there.
-    fn log_offsets(&self) -> Option<JoinHandle<Result<()>>> {
+    /// Waits for the commit of the batch before.
+    pub(super) async fn settle(&mut self) -> Step<()> {
+        if let Some(committing) = self.committing.take() {
+            let committed = committing.end().await?;
+            self.reporter.committed(&committed);
+        }
+        Ok(())
+    }
+
+    /// Starts writing the batch's plan into the logs, unless it is there.
+    fn log_plan(&self) -> Logging {
         if self.batch.logged {
-            return None;
+            return Logging::done();
         }
         let offsets = OffsetSeq {
             metadata: OffsetSeqMetadata {
@@ -178,18 +198,9 @@ impl Execution {
             },
             offsets: self.batch.end.clone(),
         };
-        let (checkpoint, id) = (Arc::clone(&self.checkpoint), self.batch.id);
-        Some(tokio::task::spawn_blocking(move || checkpoint.offsets.add(id, &offsets)))
-    }
-
-    /// Waits until `offsets/N` is durable.
-    async fn logged(&mut self, log: Option<JoinHandle<Result<()>>>) -> Result<()> {
-        let began = self.run.clock.monotonic();
-        if let Some(log) = log {
-            join(log).await?;
-        }
-        self.reporter.took("walCommit", self.run.clock.monotonic().saturating_sub(began));
-        Ok(())
+        let (run, checkpoint) = (Arc::clone(&self.run), Arc::clone(&self.checkpoint));
+        let previous = self.committing.as_ref().map(Committing::done);
+        Logging::start(run, checkpoint, self.sources.clone(), self.batch.id, offsets, previous)
     }
 
     /// The watermarks of the batch, operator by operator.
@@ -268,36 +279,6 @@ impl Execution {
         context.unread.drain().await.map_err(SparkError::from)?;
         self.reporter.took("addBatch", self.run.clock.monotonic().saturating_sub(began));
         Ok(staged)
-    }
-
-    /// What may go once a batch is committed; failures only leave files behind.
-    async fn clean_up(&self) {
-        for (source, end) in self.sources.iter().zip(&self.batch.end) {
-            if let Some(end) = end
-                && let Err(error) = source.commit(end).await
-            {
-                warn!(%error, source = source.description(), "a source could not clean up");
-            }
-        }
-        let (checkpoint, id) = (Arc::clone(&self.checkpoint), self.batch.id);
-        let purged = blocking(move || checkpoint.purge(id)).await;
-        let oldest = BatchId((id.0 - self.checkpoint.retention().min_batches).max(0));
-        let mut outcomes = vec![purged];
-        if oldest.0 > 0 {
-            for operator in &self.template.stateful {
-                outcomes.push(operator.purge(oldest).await);
-            }
-        }
-        for error in outcomes.into_iter().filter_map(Result::err) {
-            warn!(%error, "old files of the checkpoint could not be removed");
-        }
-    }
-}
-
-async fn join(log: JoinHandle<Result<()>>) -> Result<()> {
-    match log.await {
-        Ok(result) => result,
-        Err(error) => Err(SparkError::internal("the offset log was not written").caused_by(error)),
     }
 }
 

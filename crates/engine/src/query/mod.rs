@@ -2,6 +2,7 @@
 
 mod batch_context;
 mod batch_id;
+mod commit;
 mod conf;
 mod environment;
 mod exception;

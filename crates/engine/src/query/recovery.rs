@@ -1,13 +1,38 @@
 //! Where a run continues, by Spark's restart rules.
 
+use std::sync::Arc;
+
+use tracing::info;
+
 use super::{QueryConf, micro_batch::Batch};
 use crate::{
     Result, SparkError,
-    checkpoint::{OffsetSeq, Restart},
+    checkpoint::{Checkpoint, OffsetSeq, Restart},
     query::BatchId,
-    source::Offset,
+    source::{Offset, Source},
     time::Millis,
 };
+
+/// Where the checkpoint says to continue. A last plan whose sources did not get their logs
+/// written is taken back: both are written side by side, and nothing of a batch is seen or
+/// kept before both are durable.
+///
+/// # Errors
+/// Damaged logs; the plan cannot be removed.
+pub(super) fn restart(checkpoint: &Checkpoint, sources: &[Arc<dyn Source>]) -> Result<Restart> {
+    let restart = checkpoint.restart()?;
+    let Restart::Rerun { batch, offsets, .. } = &restart else { return Ok(restart) };
+    for (source, end) in sources.iter().zip(&offsets.offsets) {
+        if let Some(end) = end
+            && !source.has_logged(end)?
+        {
+            info!(%batch, source = source.description(), "the batch was planned by half and is planned again");
+            checkpoint.forget_plan(*batch)?;
+            return checkpoint.restart();
+        }
+    }
+    Ok(restart)
+}
 
 /// The batch to begin with and the watermark to begin with; `conf` takes over the settings
 /// that the checkpoint froze.

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryEvent, StreamingQueryProgress,
-    execution::Execution, micro_batch::Outcome, observed_metrics, streaming_query::Run,
+    BatchContext, SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryEvent,
+    StreamingQueryProgress, commit::Committed, execution::Execution, observed_metrics, streaming_query::Run,
 };
 use crate::time::Millis;
 
@@ -13,6 +13,8 @@ pub(crate) struct Reporter {
     run: Arc<Run>,
     idle_interval_ms: i64,
     trigger_start: Option<Millis>,
+    /// The same by the monotonic clock.
+    trigger_began: Duration,
     last_trigger_start: Option<Millis>,
     durations: BTreeMap<&'static str, Duration>,
     /// When the last progress or idle event was, by the wall clock.
@@ -36,6 +38,7 @@ impl Reporter {
             run,
             idle_interval_ms,
             trigger_start: None,
+            trigger_began: Duration::ZERO,
             last_trigger_start: None,
             durations: BTreeMap::new(),
             last_event: None,
@@ -46,6 +49,7 @@ impl Reporter {
     pub fn start_trigger(&mut self) {
         self.last_trigger_start = self.trigger_start;
         self.trigger_start = Some(self.run.now());
+        self.trigger_began = self.run.clock.monotonic();
         self.durations.clear();
         self.run.set_trigger_active(true);
     }
@@ -53,6 +57,12 @@ impl Reporter {
     /// Adds to `durationMs`.
     pub fn took(&mut self, step: &'static str, time: Duration) {
         *self.durations.entry(step).or_default() += time;
+    }
+
+    /// Takes over what the commit of the last executed batch found out.
+    pub fn committed(&mut self, batch: &Committed) {
+        self.last.rows_out = batch.rows_out;
+        self.last_event = Some(batch.at);
     }
 
     /// Time until an idle event is due.
@@ -64,10 +74,56 @@ impl Reporter {
     }
 }
 
+/// The progress of an executed batch while it is being committed.
+pub(crate) struct Report {
+    run: Arc<Run>,
+    trigger_began: Duration,
+    durations: BTreeMap<&'static str, Duration>,
+    progress: StreamingQueryProgress,
+}
+
+impl Report {
+    /// Adds to `durationMs`.
+    pub fn took(&mut self, step: &'static str, time: Duration) {
+        *self.durations.entry(step).or_default() += time;
+    }
+
+    /// Adds to the `commitTimeMs` of an operator.
+    pub fn state_written(&mut self, operator: usize, time: Duration) {
+        if let Some(operator) = self.progress.state_operators.get_mut(operator) {
+            operator.metrics.commit_time_ms += i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        }
+    }
+
+    /// Posts the progress of the batch, which is committed; answers with the time.
+    pub fn publish(mut self, rows_out: Option<i64>) -> Millis {
+        let whole = self.run.clock.monotonic().saturating_sub(self.trigger_began);
+        self.took("triggerExecution", whole);
+        let now = self.run.now();
+        let mut progress = self.progress;
+        let took_ms = now.0.saturating_sub(progress.timestamp.0).max(0);
+        let seconds = took_ms.max(1) as f64 / 1000.0;
+        progress.batch_duration_ms = took_ms;
+        progress.duration_ms = milliseconds(&self.durations);
+        progress.sink.num_output_rows = rows_out.unwrap_or(-1);
+        for source in &mut progress.sources {
+            source.processed_rows_per_second = source.num_input_rows as f64 / seconds;
+        }
+        let progress = Arc::new(progress);
+        self.run.add_progress(Arc::clone(&progress));
+        self.run.post(StreamingQueryEvent::Progress(Box::new(progress.as_ref().clone())));
+        now
+    }
+}
+
+fn milliseconds(durations: &BTreeMap<&'static str, Duration>) -> BTreeMap<&'static str, i64> {
+    durations.iter().map(|(k, v)| (*k, i64::try_from(v.as_millis()).unwrap_or(i64::MAX))).collect()
+}
+
 impl Execution {
-    /// Publishes the progress of an executed batch.
-    pub(super) fn report(&mut self, outcome: Outcome, has_new_data: bool) {
-        let mut stats = Stats { rows_out: outcome.rows_out, executed: true, ..Stats::default() };
+    /// What the progress of the batch just executed says, its commit apart.
+    pub(super) fn measure(&mut self, context: &BatchContext, has_new_data: bool) -> Report {
+        let mut stats = Stats { executed: true, ..Stats::default() };
         stats.state = self
             .template
             .stateful
@@ -78,19 +134,21 @@ impl Execution {
             stats.event_time.insert("watermark", self.batch.watermark);
         }
         if has_new_data {
-            stats.rows_in = outcome.context.inputs.iter().map(|i| i.rows()).collect();
-            if let Some(range) = outcome.context.event_times.iter().find_map(|t| t.range()) {
+            stats.rows_in = context.inputs.iter().map(|i| i.rows()).collect();
+            if let Some(range) = context.event_times.iter().find_map(|t| t.range()) {
                 stats.event_time.insert("min", range.min);
                 stats.event_time.insert("max", range.max);
                 stats.event_time.insert("avg", Millis((range.sum / range.count as f64) as i64));
             }
         }
-        let progress = Arc::new(self.progress(&stats));
+        let progress = self.progress(&stats);
         self.reporter.last = stats;
-        self.reporter.last_event = Some(self.run.now());
-        self.run.add_progress(Arc::clone(&progress));
-        self.run.post(StreamingQueryEvent::Progress(Box::new(progress.as_ref().clone())));
-        self.run.set_trigger_active(false);
+        Report {
+            run: Arc::clone(&self.run),
+            trigger_began: self.reporter.trigger_began,
+            durations: std::mem::take(&mut self.reporter.durations),
+            progress,
+        }
     }
 
     /// Counts a trigger that found nothing; now and then that is an event.
@@ -147,8 +205,6 @@ impl Execution {
                 metrics: BTreeMap::new(),
             }
         });
-        let duration_ms =
-            reporter.durations.iter().map(|(k, v)| (*k, i64::try_from(v.as_millis()).unwrap_or(i64::MAX)));
         StreamingQueryProgress {
             id: self.run.id,
             run_id: self.run.run_id,
@@ -156,7 +212,7 @@ impl Execution {
             timestamp: started,
             batch_id: self.batch.id,
             batch_duration_ms: took_ms,
-            duration_ms: duration_ms.collect(),
+            duration_ms: milliseconds(&reporter.durations),
             event_time: stats.event_time.clone(),
             state_operators: if stats.executed { stats.state.clone() } else { Vec::new() },
             sources: sources.collect(),

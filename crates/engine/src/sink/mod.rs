@@ -41,9 +41,10 @@ impl fmt::Display for OutputMode {
 
 /// A destination for batches.
 ///
-/// A batch is first *staged* (encoded and durable, seen by nobody), then *published*.
-/// The same batch may be staged and published again after a crash: publishing twice has
-/// the effect of publishing once.
+/// A batch is first *staged* (its rows are consumed), then *secured* (durable, seen by
+/// nobody), then *published*. The same batch may be staged and published again after a
+/// crash: publishing twice has the effect of publishing once. The next batch may be staged
+/// while this one is secured and published.
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync {
     /// As in Spark's progress JSON, for example `MemorySink` or `FileSink[file:/out]`.
@@ -59,7 +60,7 @@ pub trait Sink: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Consumes the batch's rows and makes them ready.
+    /// Consumes the batch's rows.
     ///
     /// `schema` holds the user's column names, which may repeat; the columns of `rows`
     /// match it by position. Several streams are partitions: their order is the order of
@@ -75,9 +76,18 @@ pub trait Sink: fmt::Debug + Send + Sync {
     ) -> Result<Box<dyn StagedBatch>>;
 }
 
-/// A batch that is ready to become visible.
+/// A batch on its way to be visible.
 #[async_trait]
 pub trait StagedBatch: Send {
+    /// Makes the batch durable where that takes time; still nobody sees it. Batches are
+    /// secured and published one after the other.
+    ///
+    /// # Errors
+    /// The batch failed; nothing of it is visible.
+    async fn secure(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes the batch visible, as a whole; idempotent by batch id.
     ///
     /// Returns the number of rows written, where the sink counts them (Spark's

@@ -95,11 +95,25 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// The newest offset a batch starting at `start` may reach, `start` itself when
     /// there is nothing new, `None` when there has never been anything.
     ///
-    /// May write the source's own log (files), durably before it returns.
-    ///
     /// # Errors
     /// The query stops with the error; a restart repeats the call.
     async fn latest_offset(&self, start: Option<&Offset>, limit: ReadLimit) -> Result<Option<Offset>>;
+
+    /// Makes durable what `end` stands for, where the source keeps a log of its own.
+    ///
+    /// Runs beside the write of `offsets/N`; no row up to `end` is seen outside before both
+    /// are done.
+    ///
+    /// # Errors
+    /// The query stops with the error; a restart plans the batch anew.
+    async fn log(&self, _end: &Offset) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether [`Source::log`] of `end` came to its end, in this run or one before.
+    fn has_logged(&self, _end: &Offset) -> Result<bool> {
+        Ok(true)
+    }
 
     /// The newest offset known, whatever the limits: `latestOffset` in the progress JSON.
     fn reported_latest(&self) -> Option<Offset>;

@@ -104,6 +104,9 @@ impl Storage for Counting {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         LocalStorage.rename(&self.at(from), &self.at(to))
     }
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        LocalStorage.rename_new(&self.at(from), &self.at(to))
+    }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         LocalStorage.sync_dir(&self.at(dir))
     }

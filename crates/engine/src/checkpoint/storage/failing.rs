@@ -64,14 +64,6 @@ impl Storage for FailingStorage {
         self.inner.info(path)
     }
 
-    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.run("write_atomic", || self.inner.write_atomic(path, bytes))
-    }
-
-    fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.run("create_exclusive", || self.inner.create_exclusive(path, bytes))
-    }
-
     fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.run("write_staged", || self.inner.write_staged(path, bytes)).inspect_err(|_| {
             let _ = self.inner.write_staged(path, &bytes[..bytes.len() / 2]);
@@ -80,6 +72,10 @@ impl Storage for FailingStorage {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.run("rename", || self.inner.rename(from, to))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.run("rename_new", || self.inner.rename_new(from, to))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -10,8 +10,8 @@ use datafusion::arrow::{
 use parking_lot::Mutex;
 
 use super::{
-    OperatorState, Restored, StateDefinition, StateOperatorMetrics, StateStore, StatefulOperator,
-    snapshot_plan::SnapshotPlan,
+    OperatorState, Restored, StateChanges, StateDefinition, StateOperatorMetrics, StateStore,
+    StatefulOperator, snapshot_plan::SnapshotPlan,
 };
 use crate::{
     Result, SparkError,
@@ -26,8 +26,8 @@ use crate::{
 /// State in memory and its files.
 ///
 /// # Invariants
-/// A batch is `load` (or the commit of the batch before), `begin`, `update`.., `finish`,
-/// `commit`; out of order is an error, so that no batch is applied twice.
+/// A batch is `load` (or the seal of the batch before), `begin`, `update`.., `finish`,
+/// `seal`; out of order is an error, so that no batch is applied twice.
 pub struct StateKeeper<D: StateDefinition> {
     definition: Arc<D>,
     operator_id: usize,
@@ -48,7 +48,8 @@ struct Inner<S> {
     evicted: Option<i64>,
     /// By store.
     snapshots: Vec<SnapshotPlan>,
-    metadata_written: bool,
+    /// Whether a batch of this run writes, or wrote, the operator's metadata.
+    metadata_given: bool,
     metrics: StateOperatorMetrics,
 }
 
@@ -60,14 +61,8 @@ enum Phase {
     Ready(BatchId),
     /// The batch is taking rows.
     Running(BatchId),
-    /// The batch is done and waits for its commit.
+    /// The batch is done and waits to be sealed.
     Finished(BatchId),
-}
-
-/// The files of one commit, and what is true once they are written.
-struct Commit {
-    files: Vec<(StateLog, StateFileName, Vec<u8>)>,
-    snapshots: Vec<SnapshotPlan>,
 }
 
 impl<D: StateDefinition> fmt::Debug for StateKeeper<D> {
@@ -181,16 +176,20 @@ impl<D: StateDefinition> StateKeeper<D> {
         OperatorMetadata::new(self.operator_id, self.definition.name(), self.partitions).with_stores(&stores)
     }
 
-    /// What batch `batch` has to write, encoded; `None` when it is committed already.
-    fn encode(&self, batch: BatchId) -> Result<Option<Commit>> {
+    /// What batch `batch` has to write, encoded; nothing when it was sealed already.
+    fn encode(&self, batch: BatchId) -> Result<StateChanges> {
+        let started = self.clock.monotonic();
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
+        let mut changes = StateChanges::default();
         if inner.phase == Phase::Ready(batch.next()) {
-            return Ok(None);
+            return Ok(changes);
         }
         if inner.phase != Phase::Finished(batch) {
-            return Err(self.out_of_order("commit", batch, inner.phase));
+            return Err(self.out_of_order("seal", batch, inner.phase));
         }
+        // An error on the way leaves a walk without its part.
+        inner.phase = Phase::Unloaded;
         let (version, evicted) = (batch.next().0, inner.evicted);
         let header = |i: usize, store: &StateStore, kind| Header {
             kind,
@@ -202,24 +201,28 @@ impl<D: StateDefinition> StateKeeper<D> {
             layout: Some(store.layout.clone()),
             aged: evicted.and_then(|micros| self.definition.aged(i, micros)),
         };
-        let mut commit = Commit { files: vec![], snapshots: inner.snapshots.clone() };
-        for (i, ((store, log), plan)) in self.stores.iter().zip(&mut commit.snapshots).enumerate() {
+        for (i, ((store, log), plan)) in self.stores.iter().zip(&mut inner.snapshots).enumerate() {
             let rows = record_batch(&store.rows, inner.state.changes(i)?)?;
             let bytes = StateFile::encode(header(i, store, FileKind::Change), &rows, store.at_once)?;
-            commit.files.push((log.clone(), StateFileName::change(version), bytes));
+            let mut files = vec![(log.clone(), StateFileName::change(version), bytes)];
             plan.changed(rows.num_rows());
-            let Some(due) = plan.due(version, inner.state.stored_rows(i), inner.state.memory()) else {
-                continue;
-            };
-            if due.starts {
-                inner.state.start_walk(i);
+            if let Some(due) = plan.due(version, inner.state.stored_rows(i), inner.state.memory()) {
+                if due.starts {
+                    inner.state.start_walk(i);
+                }
+                let (rows, is_last) = inner.state.walk(i, due.rows)?;
+                let rows = record_batch(&store.rows, rows)?;
+                let bytes = StateFile::encode(header(i, store, FileKind::Part), &rows, store.at_once)?;
+                files.extend(plan.part(version, is_last).map(|name| (log.clone(), name, bytes)));
             }
-            let (rows, is_last) = inner.state.walk(i, due.rows)?;
-            let rows = record_batch(&store.rows, rows)?;
-            let bytes = StateFile::encode(header(i, store, FileKind::Part), &rows, store.at_once)?;
-            commit.files.extend(plan.part(version, is_last).map(|name| (log.clone(), name, bytes)));
+            changes.stores.push(files);
         }
-        Ok(Some(commit))
+        if !std::mem::replace(&mut inner.metadata_given, true) {
+            changes.metadata = Some((self.log.clone(), self.metadata()));
+        }
+        inner.phase = Phase::Ready(batch.next());
+        inner.metrics.commit_time_ms = self.since(started);
+        Ok(changes)
     }
 }
 
@@ -230,7 +233,7 @@ impl<S: OperatorState> Inner<S> {
             phase: Phase::Unloaded,
             evicted: None,
             snapshots: vec![SnapshotPlan::new(pace, None); stores],
-            metadata_written: false,
+            metadata_given: false,
             metrics: StateOperatorMetrics::default(),
         }
     }
@@ -295,29 +298,12 @@ impl<D: StateDefinition> StatefulOperator for StateKeeper<D> {
         Ok(())
     }
 
+    fn seal(&self, batch: BatchId) -> Result<StateChanges> {
+        self.encode(batch)
+    }
+
     async fn commit(&self, batch: BatchId) -> Result<()> {
-        let started = self.clock.monotonic();
-        let Some(Commit { files, snapshots }) = self.encode(batch)? else { return Ok(()) };
-        let log = self.log.clone();
-        let metadata = (!self.inner.lock().metadata_written).then(|| self.metadata());
-        let written = blocking(move || {
-            if let Some(metadata) = metadata {
-                metadata.write_once(log.storage().as_ref(), log.dir())?;
-            }
-            files.iter().try_for_each(|(log, name, bytes)| log.write(name, bytes))
-        })
-        .await;
-        let mut inner = self.inner.lock();
-        if let Err(error) = written {
-            // The walk has gone on without its part.
-            inner.phase = Phase::Unloaded;
-            return Err(error);
-        }
-        inner.snapshots = snapshots;
-        inner.metadata_written = true;
-        inner.phase = Phase::Ready(batch.next());
-        inner.metrics.commit_time_ms = self.since(started);
-        Ok(())
+        self.encode(batch)?.write().await.inspect_err(|_| self.inner.lock().phase = Phase::Unloaded)
     }
 
     fn wants_batch(&self, previous: Millis, watermark: Millis) -> bool {

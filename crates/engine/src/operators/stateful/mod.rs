@@ -5,6 +5,7 @@
 //! ([`StatefulNode`]). [`StateKeeper`] then is the state's life over a run (loading, order of
 //! steps, files, metrics), and [`StatefulExec`] the node in the physical plan.
 
+mod changes;
 mod event_time;
 mod exec;
 mod expiry;
@@ -13,6 +14,7 @@ mod operator;
 mod snapshot_plan;
 mod state;
 
+pub use changes::StateChanges;
 pub use event_time::{event_time_column, event_times};
 pub use exec::{InputRows, StatefulExec, StatefulNode, once};
 pub(super) use expiry::Expiry;

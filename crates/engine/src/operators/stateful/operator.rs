@@ -4,14 +4,15 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use super::StateChanges;
 use crate::{Result, query::BatchId, time::Millis};
 
 /// The life of a stateful operator's state across batches.
 ///
 /// State version `N` is what batch `N` reads; batch `N` writes version `N + 1`. Version 0
 /// is empty. While a plan executes, the operator mutates its state in memory; the loop
-/// then calls [`StatefulOperator::commit`]. After any error the query stops, and the next
-/// run starts with [`StatefulOperator::load`].
+/// then calls [`StatefulOperator::seal`] and writes what it gives, beside the next batch.
+/// After any error the query stops, and the next run starts with [`StatefulOperator::load`].
 #[async_trait]
 pub trait StatefulOperator: fmt::Debug + Send + Sync {
     /// Spark's operator name: `stateStoreSave`, `dedupe`, ...
@@ -24,8 +25,20 @@ pub trait StatefulOperator: fmt::Debug + Send + Sync {
     /// (`STATE_STORE_KEY_SCHEMA_NOT_COMPATIBLE` and its kin).
     async fn load(&self, batch: BatchId) -> Result<()>;
 
-    /// Makes the state after `batch` durable.
-    async fn commit(&self, batch: BatchId) -> Result<()>;
+    /// Ends `batch`: what has to be written to make the state after it durable. The
+    /// operator is ready for the next batch.
+    ///
+    /// # Errors
+    /// The batch was not executed to its end.
+    fn seal(&self, batch: BatchId) -> Result<StateChanges>;
+
+    /// Seals `batch` and makes the state after it durable.
+    ///
+    /// # Errors
+    /// As [`StatefulOperator::seal`], and the storage's.
+    async fn commit(&self, batch: BatchId) -> Result<()> {
+        self.seal(batch)?.write().await
+    }
 
     /// Whether a batch without data would emit or evict something under `watermark`
     /// (Spark's `shouldRunAnotherBatch`). Both are the operator's own eviction watermarks:

@@ -98,7 +98,10 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{operators::StateOperatorMetrics, query::BatchId};
+    use crate::{
+        operators::{StateChanges, StateOperatorMetrics},
+        query::BatchId,
+    };
 
     /// Gives rows up to `late` milliseconds behind its input; `None`: it cannot say.
     #[derive(Debug)]
@@ -115,8 +118,8 @@ mod tests {
         async fn load(&self, _: BatchId) -> Result<()> {
             Ok(())
         }
-        async fn commit(&self, _: BatchId) -> Result<()> {
-            Ok(())
+        fn seal(&self, _: BatchId) -> Result<StateChanges> {
+            Ok(StateChanges::default())
         }
         fn wants_batch(&self, _: Millis, _: Millis) -> bool {
             false

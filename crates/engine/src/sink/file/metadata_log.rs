@@ -8,7 +8,10 @@
 //! Numbers are given in order, each created exclusively. While one query writes, the
 //! number is its batch id, as in Spark.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +20,7 @@ use crate::{
     Result,
     checkpoint::{
         CompactibleLog, LogRetention, StorageRef, from_uri,
-        storage::{FileInfo, read_failed},
+        storage::{FileInfo, PreparedFile, read_failed, write_failed},
         to_uri,
     },
     query::BatchId,
@@ -161,6 +164,33 @@ impl FileSinkLog {
                 }
                 Err(e) => return Err(e),
             }
+        }
+    }
+
+    /// Writes `files` in advance, to be logged under `number`.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn prepare(&self, number: BatchId, files: &[SinkFileStatus]) -> Result<PreparedFile> {
+        self.log.prepare(number, files)
+    }
+
+    /// Adds `files`, prepared as the log's `number`; where another query took the number,
+    /// under the next free one. Answers with the number after it.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn add_prepared(
+        &self,
+        prepared: PreparedFile,
+        number: BatchId,
+        files: &[SinkFileStatus],
+    ) -> Result<BatchId> {
+        let path = prepared.path().to_path_buf();
+        match prepared.create() {
+            Ok(()) => Ok(number.next()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.add(number, files),
+            Err(e) => Err(write_failed(&path, e)),
         }
     }
 

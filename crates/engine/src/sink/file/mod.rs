@@ -1,14 +1,13 @@
 //! The file sink: csv, json, parquet and text folders, each row exactly once.
 //!
-//! A batch's files have names that depend only on query, batch and split. They are
-//! written under a dot-name, the list of them is made durable in the checkpoint, they are
-//! renamed, and `_spark_metadata` gets the batch. Whatever step a crash comes after, the
-//! retry ends with the same files: it removes what the earlier attempt made visible unless
-//! it will write the same bytes again, and it skips a batch that the log already has.
-//! So neither a reader of the log nor a glob over `part-*` sees a row twice or a partial
-//! file, and two queries may write into one folder.
+//! A batch's files have names that depend only on query, batch and split. They are written
+//! under a dot-name, beside the query's own logs; once those are durable they are renamed,
+//! and `_spark_metadata` gets the batch. Whatever step a crash comes after, the retry ends
+//! with the same files: it finds by their names what the earlier attempt made visible and
+//! removes that unless it will write the same bytes again, and it skips a batch that the
+//! log already has. So neither a reader of the log nor a glob over `part-*` sees a row
+//! twice or a partial file, and two queries may write into one folder.
 
-mod attempt;
 mod metadata_log;
 mod partition_path;
 mod split_writer;
@@ -16,13 +15,17 @@ mod split_writer;
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 use futures::StreamExt;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use metadata_log::{FileSinkLog, METADATA_DIR, SinkFileStatus, read_sink_log};
@@ -34,18 +37,17 @@ use crate::{
     Result, SparkError,
     checkpoint::{
         Checkpoint, StorageRef,
-        storage::{blocking, read_failed, write_failed},
+        storage::{PreparedFile, blocking, read_failed, write_failed},
     },
     format::{Options, WriteFormatRef, value_text::ZoneOffsets},
     query::BatchId,
     time::Clock,
 };
-use attempt::{AttemptLog, staged_path};
 
 /// Files written at the same time.
 const PARALLEL_WRITES: usize = 8;
 
-/// From this size on a split is written as soon as it is complete.
+/// From this size on a split is written as soon as it is complete, while others go on.
 const LARGE_SPLIT_BYTES: usize = if cfg!(test) { 24 } else { 8 << 20 };
 
 /// What a file sink is made of.
@@ -99,8 +101,9 @@ struct Inner {
     /// Marks this run's staged files.
     run: String,
     log: FileSinkLog,
-    attempts: AttemptLog,
     progress: Mutex<Option<Progress>>,
+    /// What an attempt of an earlier run at this run's first batch made visible.
+    leftovers: Mutex<Vec<PathBuf>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -126,12 +129,11 @@ impl FileSink {
     pub fn new(spec: FileSinkSpec, checkpoint: &Checkpoint, clock: Arc<dyn Clock>) -> Self {
         let storage = checkpoint.storage().clone();
         let log = FileSinkLog::new(storage.clone(), &spec.path, checkpoint.retention().sink_log);
-        let attempts = AttemptLog::new(storage.clone(), checkpoint.sink_dir());
         let (query, adopted) = (checkpoint.id(), checkpoint.adopted());
         let resumed = !checkpoint.is_new();
-        let progress = Mutex::new(None);
+        let (progress, leftovers) = (Mutex::default(), Mutex::default());
         let run = Uuid::new_v4().simple().to_string();
-        let inner = Inner { spec, storage, clock, query, adopted, resumed, run, log, attempts, progress };
+        let inner = Inner { spec, storage, clock, query, adopted, resumed, run, log, progress, leftovers };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -157,7 +159,7 @@ impl Sink for FileSink {
         if progress.last.is_some_and(|last| batch <= last) {
             tracing::info!(%batch, path = %self.inner.spec.path.display(), "skipping a batch that is already written");
             rows::drain(rows).await?;
-            return Ok(Box::new(StagedFiles { sink: self.inner.clone(), batch, names: None }));
+            return Ok(Box::new(StagedFiles::new(self.inner.clone(), batch)));
         }
 
         let layout = self.inner.spec.layout(&schema)?;
@@ -167,88 +169,132 @@ impl Sink for FileSink {
             // A batch without partitions still writes its empty file.
             rows.push(Box::pin(datafusion::physical_plan::EmptyRecordBatchStream::new(schema)));
         }
-        let sink = self.inner.clone();
+        let mut staged = StagedFiles::new(self.inner.clone(), batch);
+        let (sink, abandoned) = (self.inner.clone(), staged.abandoned.clone());
         let splits = rows::each_partition(rows, move |split, mut stream| {
-            let (mut writer, sink) = (layout.split(job, split), sink.clone());
+            let (mut writer, sink, abandoned) = (layout.split(job, split), sink.clone(), abandoned.clone());
             async move {
                 while let Some(batch) = stream.next().await {
                     writer.write(&batch?)?;
                 }
-                let files = writer.finish()?.into_iter().map(OutputFile::Encoded).collect::<Vec<_>>();
-                // Small files are written beside the list below; large ones leave memory now.
-                if files.iter().map(OutputFile::size).sum::<usize>() < LARGE_SPLIT_BYTES {
-                    return Ok(files);
-                }
-                blocking(move || {
-                    files.into_iter().map(|file| sink.write(&file).map(|()| file.written())).collect()
-                })
-                .await
+                Ok(SplitFiles::new(writer.finish()?, &sink, abandoned))
             }
         });
-        let files: Vec<Arc<OutputFile>> = splits.await?.into_iter().flatten().map(Arc::new).collect();
-        let names = files.iter().map(|f| f.name().to_string()).collect();
-        let staged = StagedFiles { sink: self.inner.clone(), batch, names: Some(names) };
-
-        // The list and the files become durable side by side; neither is visible.
-        let (inner, listed) = (self.inner.clone(), files.clone());
-        let announce = blocking(move || inner.announce(batch, &listed));
-        let write = futures::stream::iter(files.into_iter().map(|file| {
-            let inner = self.inner.clone();
-            blocking(move || inner.write(&file))
-        }));
-        // Every call has ended when this returns, also with an error.
-        let (announced, written) =
-            futures::join!(announce, write.buffer_unordered(PARALLEL_WRITES).collect::<Vec<Result<()>>>());
-        announced?;
-        written.into_iter().collect::<Result<()>>()?;
+        let splits = splits.await?;
+        staged.names = Some(splits.iter().flat_map(|split| split.names.iter().cloned()).collect());
+        for split in splits {
+            staged.encoded.extend(split.encoded.into_iter().map(Arc::new));
+            staged.writing.extend(split.writing);
+        }
         Ok(Box::new(staged))
     }
 }
 
-/// A file of a batch on its way to its staged place.
-enum OutputFile {
-    Encoded(EncodedFile),
-    /// Already there; the name.
-    Written(String),
+/// The files of one split.
+struct SplitFiles {
+    names: Vec<String>,
+    /// Small ones, written together with those of other splits.
+    encoded: Vec<EncodedFile>,
+    /// The write of large ones, on its way.
+    writing: Option<JoinHandle<Result<()>>>,
 }
 
-impl OutputFile {
-    fn name(&self) -> &str {
-        match self {
-            OutputFile::Encoded(file) => &file.name,
-            OutputFile::Written(name) => name,
+impl SplitFiles {
+    fn new(files: Vec<EncodedFile>, sink: &Arc<Inner>, abandoned: Arc<AtomicBool>) -> Self {
+        let names = files.iter().map(|f| f.name.clone()).collect();
+        if files.iter().map(|f| f.bytes.len()).sum::<usize>() < LARGE_SPLIT_BYTES {
+            return Self { names, encoded: files, writing: None };
         }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            OutputFile::Encoded(file) => file.bytes.len(),
-            OutputFile::Written(_) => 0,
-        }
-    }
-
-    fn written(self) -> Self {
-        match self {
-            OutputFile::Encoded(file) => OutputFile::Written(file.name),
-            written => written,
-        }
+        let sink = sink.clone();
+        let write = move || {
+            for file in files {
+                sink.write(&file)?;
+                if abandoned.load(Ordering::SeqCst) {
+                    sink.unstage(&file.name);
+                }
+            }
+            Ok(())
+        };
+        Self { names, encoded: vec![], writing: Some(tokio::task::spawn_blocking(write)) }
     }
 }
 
-/// A batch whose files wait under dot-names; without names it is already published.
+/// A batch whose files are, or will be, under dot-names.
 struct StagedFiles {
     sink: Arc<Inner>,
     batch: BatchId,
+    /// All files; `None` when the batch is published already.
     names: Option<Vec<String>>,
+    /// Those still to be written.
+    encoded: Vec<Arc<EncodedFile>>,
+    /// Writes under way.
+    writing: Vec<JoinHandle<Result<()>>>,
+    /// Tells them that the batch was given up.
+    abandoned: Arc<AtomicBool>,
+    secured: bool,
+    entry: Option<LogEntry>,
+}
+
+/// The batch's entry in the log, durable and without its name.
+struct LogEntry {
+    number: BatchId,
+    files: Vec<SinkFileStatus>,
+    prepared: PreparedFile,
+}
+
+impl StagedFiles {
+    fn new(sink: Arc<Inner>, batch: BatchId) -> Self {
+        Self {
+            sink,
+            batch,
+            names: None,
+            encoded: vec![],
+            writing: vec![],
+            abandoned: Arc::default(),
+            secured: false,
+            entry: None,
+        }
+    }
+
+    /// Writes what is not written; every call has ended when this returns, also with an error.
+    async fn write(&mut self) -> Result<()> {
+        let small = futures::stream::iter(self.encoded.drain(..).map(|file| {
+            let sink = self.sink.clone();
+            blocking(move || sink.write(&file))
+        }));
+        let large = futures::future::join_all(self.writing.drain(..));
+        let (small, large) =
+            futures::join!(small.buffer_unordered(PARALLEL_WRITES).collect::<Vec<Result<()>>>(), large);
+        for written in large {
+            written.map_err(|e| SparkError::internal("a file was not written").caused_by(e))??;
+        }
+        small.into_iter().collect()
+    }
 }
 
 #[async_trait]
 impl StagedBatch for StagedFiles {
+    async fn secure(&mut self) -> Result<()> {
+        let Some(names) = self.names.clone() else { return Ok(()) };
+        let (sink, files) = (self.sink.clone(), self.encoded.clone());
+        if !sink.leftovers.lock().is_empty() {
+            blocking(move || sink.take_back(&files)).await?;
+        }
+        self.write().await?;
+        let (sink, batch) = (self.sink.clone(), self.batch);
+        self.entry = blocking(move || sink.prepare_entry(batch, &names)).await?;
+        self.secured = true;
+        Ok(())
+    }
+
     /// Spark counts no rows here, so the answer is always `None`.
     async fn publish(mut self: Box<Self>) -> Result<Option<i64>> {
+        if self.names.is_some() && !self.secured {
+            return Err(SparkError::internal("a batch has to be durable before it is published"));
+        }
         if let Some(names) = self.names.take() {
-            let (sink, batch) = (self.sink.clone(), self.batch);
-            blocking(move || sink.publish(batch, &names)).await?;
+            let (sink, batch, entry) = (self.sink.clone(), self.batch, self.entry.take());
+            blocking(move || sink.publish(batch, &names, entry)).await?;
         }
         Ok(None)
     }
@@ -257,11 +303,9 @@ impl StagedBatch for StagedFiles {
 impl Drop for StagedFiles {
     /// A batch that is given up takes its staged files along; a killed run's go at restart.
     fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::SeqCst);
         for name in self.names.take().unwrap_or_default() {
-            let path = staged_path(&self.sink.spec.path, &name, &self.sink.run);
-            if let Err(e) = self.sink.storage.delete(&path) {
-                tracing::debug!(path = %path.display(), error = %e, "a staged file could not be removed");
-            }
+            self.sink.unstage(&name);
         }
     }
 }
@@ -279,54 +323,54 @@ impl Inner {
             last: self.log.last_batch(self.query, self.adopted)?,
             number: self.log.next_number()?,
         };
-        if self.resumed {
-            self.remove_staged(&self.spec.path, &job_id(self.query, batch).to_string())?;
+        // The files of a batch that is in the log are no leftovers.
+        if self.resumed && known.last.is_none_or(|last| batch > last) {
+            let mut leftovers = Vec::new();
+            self.attempts(&self.spec.path, &job_id(self.query, batch).to_string(), &mut leftovers)?;
+            *self.leftovers.lock() = leftovers;
         }
         Ok(*progress.insert(known))
     }
 
-    /// Removes staged files of an earlier attempt, wherever its partitions put them.
-    fn remove_staged(&self, dir: &Path, job: &str) -> Result<()> {
+    /// Finds the visible files of an earlier attempt, wherever its partitions put them, and
+    /// removes those that were never seen.
+    fn attempts(&self, dir: &Path, job: &str, visible: &mut Vec<PathBuf>) -> Result<()> {
         for entry in self.storage.list(dir).map_err(|e| read_failed(dir, e))? {
             let path = dir.join(&entry.name);
+            let own = !entry.is_dir && entry.name.contains(job);
             if entry.is_dir && entry.name.contains('=') {
-                self.remove_staged(&path, job)?;
-            } else if entry.name.starts_with('.')
-                && entry.name.ends_with(".staged")
-                && entry.name.contains(job)
-            {
+                self.attempts(&path, job, visible)?;
+            } else if own && entry.name.starts_with("part-") {
+                visible.push(path);
+            } else if own && entry.name.starts_with('.') && entry.name.ends_with(".staged") {
                 self.storage.delete(&path).map_err(|e| write_failed(&path, e))?;
             }
         }
         Ok(())
     }
 
-    /// Takes back what an earlier attempt made visible, then lists this attempt's files.
+    /// Takes back what an earlier attempt made visible, before anything of this one is.
     ///
     /// A visible file stays if this attempt writes the very same bytes again. Any other
     /// goes: its rows may now belong to another file, and would for a moment be in both.
-    fn announce(&self, batch: BatchId, files: &[Arc<OutputFile>]) -> Result<()> {
-        let again: HashMap<&str, &OutputFile> = files.iter().map(|f| (f.name(), f.as_ref())).collect();
+    fn take_back(&self, files: &[Arc<EncodedFile>]) -> Result<()> {
+        let again: HashMap<PathBuf, &[u8]> =
+            files.iter().map(|f| (self.spec.path.join(&f.name), f.bytes.as_slice())).collect();
         let mut touched = BTreeSet::new();
-        for name in self.attempts.read(batch)? {
-            let path = self.spec.path.join(&name);
-            let same = match again.get(name.as_str()) {
-                Some(OutputFile::Encoded(file)) => self.holds(&path, &file.bytes)?,
-                _ => false,
+        for path in std::mem::take(&mut *self.leftovers.lock()) {
+            let same = match again.get(&path) {
+                Some(bytes) => self.holds(&path, bytes)?,
+                None => false,
             };
             if !same {
                 self.storage.delete(&path).map_err(|e| write_failed(&path, e))?;
                 touched.extend(path.parent().map(Path::to_path_buf));
             }
         }
-        // The old list may only be replaced once what it lists is durably gone.
         for dir in touched {
-            if self.storage.info(&dir).map_err(|e| read_failed(&dir, e))?.is_some() {
-                self.storage.sync_dir(&dir).map_err(|e| write_failed(&dir, e))?;
-            }
+            self.storage.sync_dir(&dir).map_err(|e| write_failed(&dir, e))?;
         }
-        let names: Vec<&str> = files.iter().map(|f| f.name()).collect();
-        self.attempts.write(batch, &names)
+        Ok(())
     }
 
     fn holds(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
@@ -337,49 +381,77 @@ impl Inner {
         }
     }
 
-    fn write(&self, file: &OutputFile) -> Result<()> {
-        let OutputFile::Encoded(file) = file else { return Ok(()) };
-        let path = staged_path(&self.spec.path, &file.name, &self.run);
+    fn write(&self, file: &EncodedFile) -> Result<()> {
+        let path = self.staged_path(&file.name);
         self.storage.write_staged(&path, &file.bytes).map_err(|e| write_failed(&path, e))
     }
 
+    fn unstage(&self, name: &str) {
+        let path = self.staged_path(name);
+        if let Err(e) = self.storage.delete(&path) {
+            tracing::debug!(path = %path.display(), error = %e, "a staged file could not be removed");
+        }
+    }
+
+    /// `.<name>.<run>.staged` beside the file's final place: no listing of Spark or Hadoop and
+    /// no glob `part-*` sees it. `run` keeps a write that a cancelled run left behind from
+    /// meddling with the file of the next one.
+    fn staged_path(&self, name: &str) -> PathBuf {
+        let path = self.spec.path.join(name);
+        let base = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        path.with_file_name(format!(".{base}.{}.staged", self.run))
+    }
+
+    /// Writes the batch's entry for the log in advance; `None` where none is due.
+    fn prepare_entry(&self, batch: BatchId, names: &[String]) -> Result<Option<LogEntry>> {
+        let number = self.progress.lock().map_or(BatchId(0), |p| p.number);
+        // A batch without files (partitioned, no rows) leaves no trace to know it by: its
+        // retry would log it again and push the numbers away from the batch ids.
+        if names.is_empty() && number > batch {
+            return Ok(None);
+        }
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            // Size and time of a file are the same under its final name.
+            let staged = self.staged_path(name);
+            let info = self.storage.info(&staged).map_err(|e| read_failed(&staged, e))?;
+            let info = info.ok_or_else(|| write_failed(&staged, std::io::ErrorKind::NotFound.into()))?;
+            files.push(SinkFileStatus::added(&self.spec.path.join(name), &info, self.query, batch));
+        }
+        let prepared = self.log.prepare(number, &files)?;
+        Ok(Some(LogEntry { number, files, prepared }))
+    }
+
     /// Renames the files into place and logs them.
-    fn publish(&self, batch: BatchId, names: &[String]) -> Result<()> {
-        let mut progress = self.progress.lock();
-        let number = progress.map_or(BatchId(0), |p| p.number);
+    fn publish(&self, batch: BatchId, names: &[String], entry: Option<LogEntry>) -> Result<()> {
         let mut dirs = BTreeSet::new();
         for name in names {
             let path = self.spec.path.join(name);
-            let staged = staged_path(&self.spec.path, name, &self.run);
-            self.storage.rename(&staged, &path).map_err(|e| write_failed(&path, e))?;
+            self.storage.rename(&self.staged_path(name), &path).map_err(|e| write_failed(&path, e))?;
             dirs.extend(path.parent().map(Path::to_path_buf));
         }
         for dir in dirs {
             self.storage.sync_dir(&dir).map_err(|e| write_failed(&dir, e))?;
         }
-        let mut files = Vec::with_capacity(names.len());
-        for name in names {
-            let path = self.spec.path.join(name);
-            let info = self.storage.info(&path).map_err(|e| read_failed(&path, e))?;
-            let info = info.ok_or_else(|| write_failed(&path, std::io::ErrorKind::NotFound.into()))?;
-            files.push(SinkFileStatus::added(&path, &info, self.query, batch));
-        }
-        // A batch without files (partitioned, no rows) leaves no trace to know it by: its
-        // retry would log it again and push the numbers away from the batch ids.
-        let next = if files.is_empty() && number > batch { number } else { self.log.add(number, &files)? };
+        let mut progress = self.progress.lock();
+        let number = progress.map_or(BatchId(0), |p| p.number);
+        let next = match entry {
+            Some(LogEntry { number, files, prepared }) => self.log.add_prepared(prepared, number, &files)?,
+            None => number,
+        };
         *progress = Some(Progress { last: Some(batch), number: next });
         drop(progress);
         self.tidy(batch, next);
         Ok(())
     }
 
-    /// Forgets attempts and log files nobody needs; failing at it is harmless.
+    /// Forgets log files nobody needs; failing at it is harmless.
     fn tidy(&self, batch: BatchId, next: BatchId) {
         let expired = match next.previous() {
             Some(last) if self.log.compacts(last) => self.log.expire(last, self.clock.now()),
             _ => Ok(()),
         };
-        if let Err(e) = self.attempts.forget_before(batch).and(expired) {
+        if let Err(e) = expired {
             tracing::debug!(%batch, error = %e, "old sink files could not be removed");
         }
     }

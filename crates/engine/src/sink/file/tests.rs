@@ -117,7 +117,8 @@ impl Query {
             let part: Vec<_> = rows.iter().copied().filter(|v| (*v as usize) % splits == s).collect();
             stream(&part)
         });
-        let staged = sink.stage(BatchId(batch), schema(), streams.collect()).await?;
+        let mut staged = sink.stage(BatchId(batch), schema(), streams.collect()).await?;
+        staged.secure().await?;
         staged.publish().await?;
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The streaming file source: each new file once, in Spark's order.
 //!
 //! Offsets are `{"logOffset":k}`; `sources/<i>/<k>` names the files taken under `k`. The log
-//! is written durably before an offset is handed out, so the same offset always means the
-//! same files. The log is also the set of files already seen (by path).
+//! is durable before a row of those files is seen outside, so an offset that anything rests
+//! on always means the same files. The log is also the set of files already seen (by path).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -52,8 +52,10 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Last log offset written, -1 before any.
+    /// Last log offset given, -1 before any.
     offset: i64,
+    /// Last log offset written.
+    logged: i64,
     /// Paths (or names, with `fileNameOnly`) taken so far.
     seen: HashMap<String, i64>,
     /// Files older than this are ignored (`maxFileAge`).
@@ -94,7 +96,8 @@ impl FileSource {
         // A glob may begin to match later, a plain path must exist.
         listing.roots(false)?;
         let log = FileSourceLog::new(Arc::clone(&storage), log_dir.into(), retention);
-        let mut state = State { offset: log.latest()?.unwrap_or(-1), ..State::default() };
+        let latest = log.latest()?.unwrap_or(-1);
+        let mut state = State { offset: latest, logged: latest, ..State::default() };
         for entry in log.all()? {
             state.newest = state.newest.max(entry.timestamp);
             state.seen.insert(seen_key(&options, &entry.path), entry.timestamp);
@@ -186,8 +189,8 @@ impl Inner {
         Ok((files, settling))
     }
 
-    /// Takes files under the limit and logs them; returns the newest offset, and whether
-    /// there were none to take but one is about to settle.
+    /// Takes files under the limit; returns the newest offset, and whether there were none to
+    /// take but one is about to settle.
     fn advance(&self, limit: ReadLimit) -> Result<(i64, bool)> {
         let fixed = self.state.lock().fixed.take();
         let is_fixed = fixed.is_some();
@@ -223,7 +226,6 @@ impl Inner {
             }
             self.watch.forget(&f.file.path);
         }
-        self.log.add(offset, &entries)?;
         state.offset = offset;
         state.recent.push_back((offset, entries));
         while state.recent.len() > RECENT {
@@ -233,18 +235,36 @@ impl Inner {
         Ok((offset, false))
     }
 
+    /// Writes the offsets up to `end` that are not in the log yet.
+    fn write_log(&self, end: i64) -> Result<()> {
+        loop {
+            let next = self.state.lock().logged + 1;
+            if next > end {
+                return Ok(());
+            }
+            let found = self.state.lock().recent.iter().find(|(offset, _)| *offset == next).cloned();
+            let Some((_, entries)) = found else {
+                return Err(SparkError::internal(format!("file source: nothing is known of offset {next}")));
+            };
+            self.log.add(next, &entries)?;
+            self.state.lock().logged = next;
+        }
+    }
+
     /// Files of the offsets in `(start, end]`.
     fn entries(&self, start: i64, end: i64) -> Result<Vec<FileEntry>> {
-        let state = self.state.lock();
+        let mut recent: HashMap<i64, Vec<FileEntry>> = {
+            let state = self.state.lock();
+            let wanted = state.recent.iter().filter(|(offset, _)| (start + 1..=end).contains(offset));
+            wanted.cloned().collect()
+        };
         let mut found = Vec::new();
         for offset in start + 1..=end {
-            match state.recent.iter().find(|(o, _)| *o == offset) {
-                Some((_, entries)) => found.extend(entries.iter().cloned()),
-                None => {
-                    drop(state);
-                    return self.log.range(start, end);
-                }
-            }
+            // The newest may not be in the log yet.
+            found.extend(match recent.remove(&offset) {
+                Some(entries) => entries,
+                None => self.log.range(offset - 1, offset)?,
+            });
         }
         Ok(found)
     }
@@ -363,7 +383,12 @@ impl Source for FileSource {
     }
 
     async fn latest_offset(&self, start: Option<&Offset>, limit: ReadLimit) -> Result<Option<Offset>> {
-        log_offset(start)?;
+        let start = log_offset(start)?;
+        if start > self.inner.state.lock().offset {
+            // Spark fails an assertion here. Going on would take old files for new ones.
+            let path = self.inner.log.path(start);
+            return Err(SparkError::new("BATCH_METADATA_NOT_FOUND").with("batchMetadataFile", to_uri(&path)));
+        }
         loop {
             let inner = Arc::clone(&self.inner);
             let (offset, settling) = blocking(move || inner.advance(limit)).await?;
@@ -373,6 +398,15 @@ impl Source for FileSource {
             // Written a moment ago and not seen closed: "everything there is" includes it.
             self.inner.clock.sleep(SETTLE_STEP).await;
         }
+    }
+
+    async fn log(&self, end: &Offset) -> Result<()> {
+        let (end, inner) = (log_offset(Some(end))?, Arc::clone(&self.inner));
+        blocking(move || inner.write_log(end)).await
+    }
+
+    fn has_logged(&self, end: &Offset) -> Result<bool> {
+        Ok(log_offset(Some(end))? <= self.inner.state.lock().logged)
     }
 
     /// Spark's file source does not report one.

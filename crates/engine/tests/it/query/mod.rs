@@ -1,5 +1,6 @@
 //! The micro-batch loop: against real Spark, against failures, against misuse.
 
+mod durability;
 mod failures;
 mod foreach;
 mod golden;

@@ -58,20 +58,16 @@ impl Storage for FailingStorage {
         self.inner.info(path)
     }
 
-    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.write(|| self.inner.write_atomic(path, bytes))
-    }
-
-    fn create_exclusive(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.write(|| self.inner.create_exclusive(path, bytes))
-    }
-
     fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.write(|| self.inner.write_staged(path, bytes))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.write(|| self.inner.rename(from, to))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.write(|| self.inner.rename_new(from, to))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -83,6 +83,9 @@ impl Storage for MemoryStorage {
         let bytes = self.files.lock().remove(from).ok_or_else(|| missing(from))?;
         self.write_atomic(to, &bytes)
     }
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename(from, to)
+    }
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -15,6 +15,7 @@ use datafusion::{
 
 use super::*;
 use crate::{
+    checkpoint::storage::power_cut::PowerCut,
     format::writer,
     operators::aggregate::{AggregateOptions, udaf},
     plan::{EventTimeWatermark, StreamScan, TimeWindow},
@@ -119,12 +120,14 @@ fn lines(root: &Path) -> [Vec<String>; 2] {
     let globbed = globbed.filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("part-")).collect();
     let logged = read_sink_log(&LocalStorage::shared(), &output).unwrap().unwrap_or_default();
     let logged = logged.iter().map(|f| f.local_path().unwrap()).collect();
-    [globbed, logged].map(|paths: Vec<PathBuf>| {
-        let text = paths.iter().map(|p| fs::read_to_string(p).unwrap()).collect::<String>();
-        let mut lines: Vec<_> = text.lines().map(str::to_string).collect();
-        lines.sort();
-        lines
-    })
+    [globbed, logged].map(|paths: Vec<PathBuf>| lines_of(&paths, &LocalStorage))
+}
+
+fn lines_of(paths: &[PathBuf], storage: &dyn Storage) -> Vec<String> {
+    let text: Vec<u8> = paths.iter().flat_map(|p| storage.read(p).unwrap()).collect();
+    let mut lines: Vec<_> = String::from_utf8(text).unwrap().lines().map(str::to_string).collect();
+    lines.sort();
+    lines
 }
 
 /// What dies, and where.
@@ -139,15 +142,23 @@ struct Case {
     operations: usize,
 }
 
-async fn survives(case: Case) {
-    let whole = folder();
-    for files in [0..case.files, case.files..case.files + 1] {
-        input(whole.path(), files);
-        run(whole.path(), (case.plan)(whole.path()), LocalStorage::shared()).await.unwrap();
+impl Case {
+    /// The lines of a run without a death.
+    async fn expected(&self) -> Vec<String> {
+        let whole = folder();
+        for files in [0..self.files, self.files..self.files + 1] {
+            input(whole.path(), files);
+            run(whole.path(), (self.plan)(whole.path()), LocalStorage::shared()).await.unwrap();
+        }
+        let [expected, logged] = lines(whole.path());
+        assert_eq!(expected, logged);
+        assert_eq!(expected.len(), self.rows, "{expected:#?}");
+        expected
     }
-    let [expected, logged] = lines(whole.path());
-    assert_eq!(expected, logged);
-    assert_eq!(expected.len(), case.rows, "{expected:#?}");
+}
+
+async fn survives(case: Case) {
+    let expected = case.expected().await;
 
     let mut operations = 0;
     for stop_at in (0..).step_by(case.step) {
@@ -179,13 +190,13 @@ async fn a_stateless_query_survives_a_crash_at_any_operation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_windowed_query_survives_a_crash_at_any_operation() {
-    survives(Case { plan: windowed, files: 4, rows: 8, step: 1, operations: 30 }).await;
+    survives(Case { plan: windowed, files: 4, rows: 8, step: 2, operations: 80 }).await;
 }
 
 /// Long enough that state is written as a snapshot, and old files are removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_windowed_query_survives_crashes_around_snapshots() {
-    survives(Case { plan: windowed, files: 14, rows: 29, step: 3, operations: 100 }).await;
+    survives(Case { plan: windowed, files: 14, rows: 29, step: 9, operations: 300 }).await;
 }
 
 /// Two queries write into one folder; the first dies, then both run to their ends.
@@ -224,4 +235,71 @@ async fn both(root: &Path, storage: StorageRef) {
     }
     input(&first, 4..5);
     run_into(&first, windowed(&first), LocalStorage::shared(), out).await.unwrap();
+}
+
+/// The lines of all files on a disk that a glob finds, and of those in the log. Readers of a
+/// disk that has just lost power find no line twice, and every file of the log whole.
+fn lines_on(disk: &StorageRef, output: &Path) -> [Vec<String>; 2] {
+    let globbed = disk.list(output).unwrap().into_iter().filter(|f| f.name.starts_with("part-"));
+    let globbed: Vec<_> = globbed.map(|f| output.join(f.name)).collect();
+    let logged = read_sink_log(disk, output).unwrap().unwrap_or_default();
+    let logged: Vec<_> = logged.iter().map(|f| f.local_path().unwrap()).collect();
+    let lines = [&globbed, &logged].map(|paths| lines_of(paths, disk.as_ref()));
+    for lines in &lines {
+        let mut once = lines.clone();
+        once.dedup();
+        assert_eq!(&once, lines, "a row is there twice");
+    }
+    lines
+}
+
+/// The power fails at every `case.step`th operation, and again at some operation of the run that follows.
+async fn survives_power_cuts(case: Case) {
+    let expected = case.expected().await;
+    let mut operations = 0;
+    for (stop_at, seed) in (0..).step_by(case.step).zip(1u64..) {
+        let root = folder();
+        input(root.path(), 0..case.files);
+        let plan = || (case.plan)(root.path());
+        let output = root.path().join("out");
+        let mut disk = Arc::new(PowerCut::new(stop_at, seed));
+        let outcome = run(root.path(), plan(), disk.clone()).await;
+        if !disk.stopped() {
+            outcome.unwrap();
+            break;
+        }
+        operations = stop_at;
+        let again = (stop_at * 7 + 3) % (case.operations.max(1) + 1);
+        for stop_at in [again, usize::MAX] {
+            disk = Arc::new(disk.restart(stop_at, seed));
+            lines_on(&(disk.clone() as StorageRef), &output);
+            let outcome = run(root.path(), plan(), disk.clone()).await;
+            assert!(disk.stopped() || outcome.is_ok(), "stopped at operation {stop_at}: {outcome:?}");
+        }
+        disk = Arc::new(disk.restart(usize::MAX, seed));
+        input(root.path(), case.files..case.files + 1);
+        run(root.path(), plan(), disk.clone()).await.unwrap();
+        assert_eq!(
+            lines_on(&(disk.clone() as StorageRef), &output),
+            [expected.clone(), expected.clone()],
+            "stopped at operation {stop_at}"
+        );
+    }
+    assert!(operations >= case.operations, "only {operations} operations");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stateless_query_survives_power_cuts() {
+    survives_power_cuts(Case { plan: stateless, files: 5, rows: 16, step: 1, operations: 80 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_windowed_query_survives_power_cuts() {
+    survives_power_cuts(Case { plan: windowed, files: 4, rows: 8, step: 2, operations: 80 }).await;
+}
+
+/// Long enough for snapshots of state and compactions of logs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_windowed_query_survives_power_cuts_around_snapshots() {
+    survives_power_cuts(Case { plan: windowed, files: 14, rows: 29, step: 11, operations: 300 }).await;
 }

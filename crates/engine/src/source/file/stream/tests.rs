@@ -69,11 +69,26 @@ async fn each_file_comes_once_also_after_a_restart() {
     fixture.write("two.csv", "3,z\n");
     let second = source.latest_offset(Some(&first), ReadLimit::Admission).await.unwrap().unwrap();
     assert_eq!(rows(&source, Some(&first), &second).await, ["| 3 | z |"]);
+    assert!(!source.has_logged(&first).unwrap());
+    source.log(&first).await.unwrap();
+
+    // Killed before the second offset was logged: its file is taken again, with what came since.
+    let again = fixture.source(&[]);
+    assert!(again.has_logged(&first).unwrap() && !again.has_logged(&second).unwrap());
+    fixture.write("two.csv", "3,z\n4,u\n");
+    let later = again.latest_offset(Some(&first), ReadLimit::Admission).await.unwrap().unwrap();
+    assert_eq!(rows(&again, Some(&first), &later).await, ["| 3 | z |", "| 4 | u |"]);
+    fixture.write("two.csv", "3,z\n");
+    source.log(&second).await.unwrap();
+    source.log(&second).await.unwrap();
 
     let again = fixture.source(&[]);
     assert_eq!(again.latest_offset(None, ReadLimit::Admission).await.unwrap(), Some(second.clone()));
     assert_eq!(rows(&again, None, &first).await, ["| 1 | x |", "| 2 | y |"]);
     assert_eq!(rows(&again, Some(&first), &second).await, ["| 3 | z |"]);
+    let lost = Offset::new("{\"logOffset\":2}");
+    let error = again.latest_offset(Some(&lost), ReadLimit::Admission).await.unwrap_err();
+    assert_eq!(error.class(), "BATCH_METADATA_NOT_FOUND");
     assert_eq!(again.description(), format!("FileStreamSource[file:{}/in]", fixture.dir.path().display()));
 }
 
