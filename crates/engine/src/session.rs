@@ -17,7 +17,9 @@ use datafusion::{
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
     logical_expr::{LogicalPlan, UserDefinedLogicalNode, physical_planning_context::PhysicalPlanningContext},
-    physical_plan::ExecutionPlan,
+    optimizer::Optimizer,
+    physical_expr::expressions::lit as physical_lit,
+    physical_plan::{ExecutionPlan, filter::FilterExec},
     physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner},
     prelude::SessionConfig,
 };
@@ -71,6 +73,18 @@ pub fn session_state(target_partitions: usize, runtime: Arc<RuntimeEnv>) -> Sess
         .build()
 }
 
+/// Rules that take away what gives no rows: above a stream it is read all the same, for its
+/// rows are counted, move the watermark and stay in state.
+const NOT_OVER_STREAMS: [&str; 3] = ["eliminate_filter", "eliminate_join", "propagate_empty_relation"];
+
+/// A session for the plans of streams: [`session_state`] on one partition, and like Spark's
+/// optimiser it keeps every branch that reads a stream.
+pub fn streaming_session_state(runtime: Arc<RuntimeEnv>) -> SessionState {
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| !NOT_OVER_STREAMS.contains(&rule.name()));
+    SessionStateBuilder::new_from_existing(session_state(1, runtime)).with_optimizer_rules(rules).build()
+}
+
 /// DataFusion's planner plus the engine's own nodes.
 struct EnginePlanner;
 
@@ -109,6 +123,9 @@ impl ExtensionPlanner for EngineNodes {
     ) -> DataFusionResult<Option<Arc<dyn ExecutionPlan>>> {
         if let Some(watermark) = node.as_any().downcast_ref::<crate::plan::EventTimeWatermark>() {
             return operators::EventTimeWatermarkExec::plan(watermark, physical_inputs).map(Some);
+        }
+        if let ([input], true) = (physical_inputs, node.as_any().is::<crate::plan::NoRows>()) {
+            return Ok(Some(Arc::new(FilterExec::try_new(physical_lit(false), Arc::clone(input))?)));
         }
         operators::plan_extension(node, logical_inputs, physical_inputs, session)
     }

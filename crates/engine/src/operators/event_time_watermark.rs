@@ -173,7 +173,7 @@ impl ExecutionPlan for EventTimeWatermarkExec {
         });
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
         Ok(match shared {
-            Some(batch) => batch.unread.share(rows),
+            Some(batch) => batch.unread.share_if_asked(rows),
             None => rows,
         })
     }

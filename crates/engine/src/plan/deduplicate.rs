@@ -11,15 +11,12 @@ use super::watermark_delay;
 
 /// The first row of each key, over all batches of a stream.
 ///
-/// The columns are the input's. Rows behind the watermark are dropped, unless nobody reads
-/// their event time, as in Spark; within a watermark it always counts.
+/// The columns are the input's. Rows behind the watermark are dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd)]
 pub struct Deduplicate {
     input: Arc<LogicalPlan>,
     keys: Vec<Column>,
     within_watermark: bool,
-    /// Whether the event time, if there is one, is read: only then are rows late.
-    reads_event_time: bool,
     /// Given in streams alone.
     operator_id: Option<usize>,
 }
@@ -27,7 +24,7 @@ pub struct Deduplicate {
 impl Deduplicate {
     /// `input` without the rows whose `keys` were there before.
     pub fn plan(input: Arc<LogicalPlan>, keys: Vec<Column>, within_watermark: bool) -> LogicalPlan {
-        let node = Self { input, keys, within_watermark, reads_event_time: true, operator_id: None };
+        let node = Self { input, keys, within_watermark, operator_id: None };
         LogicalPlan::Extension(Extension { node: Arc::new(node) })
     }
 
@@ -45,17 +42,6 @@ impl Deduplicate {
     /// watermark's delay.
     pub fn within_watermark(&self) -> bool {
         self.within_watermark
-    }
-
-    /// Whether rows can be late: not where nobody reads their event time.
-    pub fn reads_event_time(&self) -> bool {
-        self.reads_event_time
-    }
-
-    /// The same node where nobody reads the event time.
-    #[must_use]
-    pub fn without_event_time(&self) -> Self {
-        Self { reads_event_time: false, ..self.clone() }
     }
 
     /// Number of the stateful operator in its query: `state/<operator_id>`; `None` in a batch.

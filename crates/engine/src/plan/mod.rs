@@ -15,6 +15,7 @@ mod collect_metrics;
 mod deduplicate;
 mod expand;
 mod global_limit;
+mod no_rows;
 mod nondeterministic;
 mod session_window;
 mod stateful_aggregate;
@@ -30,6 +31,7 @@ pub use collect_metrics::{CollectMetrics, Observed, observations};
 pub use deduplicate::Deduplicate;
 pub use expand::{Expand, GroupingSetRow};
 pub use global_limit::GlobalLimit;
+pub use no_rows::NoRows;
 pub use nondeterministic::{Nondeterministic, RowFunction};
 pub use session_window::{SESSION_WINDOW_KEY, SessionWindow, is_session_window};
 pub use stateful_aggregate::{EventTimeKey, SessionKey, StatefulAggregate, WindowKey};
@@ -37,6 +39,7 @@ pub use stream_join::{JoinCondition, JoinKey, StreamJoin, ValueBound};
 pub use stream_scan::StreamScan;
 pub use time_window::TimeWindow;
 pub use updating_sessions::UpdatingSessions;
+pub(crate) use watermark::multiple_event_times;
 pub use watermark::{EventTimeWatermark, WATERMARK_DELAY_KEY, watermark_delay};
 
 /// `node` as stateful operator number `operator_id` of its query; `None` for nodes without

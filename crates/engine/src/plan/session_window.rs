@@ -126,4 +126,17 @@ impl UserDefinedLogicalNodeCore for SessionWindow {
             inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("session without input"))?;
         Self::try_new(Arc::new(input), time, end, self.output.clone())
     }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let schema = self.input.schema();
+        // The window comes last.
+        let mut needed: Vec<usize> =
+            output_columns.iter().copied().filter(|i| *i < schema.fields().len()).collect();
+        for column in self.time.column_refs().into_iter().chain(self.end.column_refs()) {
+            needed.push(schema.index_of_column(column).ok()?);
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
 }

@@ -9,7 +9,7 @@ use datafusion::{
 };
 
 use super::{
-    is_session_window, watermark_delay,
+    is_session_window, multiple_event_times, watermark_delay,
     window_fusion::{self, Fused},
 };
 use crate::{SparkError, sink::OutputMode, time::WindowSpec};
@@ -128,9 +128,7 @@ impl StatefulAggregate {
             (0..groups).filter(|i| watermark_delay(schema.field(*i)).is_some()).collect();
         if event_times.len() > 1 {
             // Spark finds out at the first batch.
-            let names: Vec<_> = event_times.iter().map(|i| schema.field(*i).name().as_str()).collect();
-            let names = format!("({})", names.join(","));
-            return Err(SparkError::new("MULTIPLE_EVENT_TIME_COLUMNS").with("eventTimeCols", names).into());
+            return Err(multiple_event_times(event_times.iter().map(|i| schema.field(*i).as_ref())).into());
         }
         let taken = window.as_ref().map(|w| w.position).or(session.as_ref().map(|s| s.position));
         let event_time = event_times.first().copied().map(|i| match taken {

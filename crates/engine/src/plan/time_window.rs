@@ -128,4 +128,17 @@ impl UserDefinedLogicalNodeCore for TimeWindow {
             inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("window without input"))?;
         Self::try_new(Arc::new(input), time, self.spec, self.output.clone())
     }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let schema = self.input.schema();
+        // The window comes last.
+        let mut needed: Vec<usize> =
+            output_columns.iter().copied().filter(|i| *i < schema.fields().len()).collect();
+        for column in self.time.column_refs() {
+            needed.push(schema.index_of_column(column).ok()?);
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
 }

@@ -12,12 +12,25 @@ use datafusion::{
     logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore},
 };
 
+use crate::SparkError;
+
 /// Field metadata key under which Spark keeps the delay, in milliseconds.
 pub const WATERMARK_DELAY_KEY: &str = "spark.watermarkDelayMs";
 
 /// The delay in milliseconds if `field` is an event-time column.
 pub fn watermark_delay(field: &Field) -> Option<i64> {
     field.metadata().get(WATERMARK_DELAY_KEY)?.parse().ok()
+}
+
+/// The error of several event times, each as Spark shows it (`t#12-T10000ms`); the planner puts
+/// the user's names before their ids.
+pub(crate) fn multiple_event_times<'a>(marked: impl IntoIterator<Item = &'a Field>) -> SparkError {
+    let shown = |field: &Field| {
+        let delay = watermark_delay(field).map(|ms| format!("-T{ms}ms")).unwrap_or_default();
+        format!("{}{delay}", field.name())
+    };
+    let shown: Vec<String> = marked.into_iter().map(shown).collect();
+    SparkError::new("MULTIPLE_EVENT_TIME_COLUMNS").with("eventTimeCols", format!("({})", shown.join(",")))
 }
 
 /// Observes the greatest event time of its rows and marks the column in the schema.

@@ -60,7 +60,7 @@ impl DeduplicateNode {
         let key_types =
             keys.iter().map(|k| k.data_type(input.schema().as_ref())).collect::<Result<Vec<_>>>()?;
         let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
-        let event_time = if node.reads_event_time() { event_time_column(&output)? } else { None };
+        let event_time = event_time_column(&output)?;
         let forgets = match event_time {
             Some((_, delay_ms)) if node.within_watermark() => Forgets::After(delay_ms.saturating_mul(1000)),
             None if node.within_watermark() => {

@@ -6,7 +6,10 @@ use datafusion::arrow::{
     datatypes::{DataType, Schema, TimestampMicrosecondType},
 };
 
-use crate::{Result, SparkError, plan::watermark_delay};
+use crate::{
+    Result, SparkError,
+    plan::{multiple_event_times, watermark_delay},
+};
 
 /// The event-time column of `schema`: its place and the watermark's delay in milliseconds.
 ///
@@ -19,10 +22,8 @@ pub fn event_time_column(schema: &Schema) -> Result<Option<(usize, i64)>> {
         [] => Ok(None),
         [one] => Ok(Some(*one)),
         several => {
-            let names =
-                several.iter().filter_map(|(i, _)| schema.fields().get(*i)).map(|f| f.name().as_str());
-            let names = format!("({})", names.collect::<Vec<_>>().join(","));
-            Err(SparkError::new("MULTIPLE_EVENT_TIME_COLUMNS").with("eventTimeCols", names))
+            let fields = several.iter().filter_map(|(i, _)| schema.fields().get(*i));
+            Err(multiple_event_times(fields.map(AsRef::as_ref)))
         }
     }
 }

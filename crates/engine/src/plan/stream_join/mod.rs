@@ -15,7 +15,7 @@ use datafusion::{
 pub use bound::ValueBound;
 pub use condition::{JoinCondition, JoinKey};
 
-use super::watermark_delay;
+use super::{multiple_event_times, watermark_delay};
 use crate::SparkError;
 
 /// Joins each batch's rows with each other and with the rows kept from earlier batches.
@@ -164,18 +164,13 @@ impl StreamJoin {
 
 /// The only event-time column.
 fn event_time(schema: &DFSchemaRef) -> Result<Option<Column>> {
-    let marked: Vec<Column> = schema
-        .iter()
-        .filter(|(_, field)| watermark_delay(field).is_some())
-        .map(|(qualifier, field)| Column::new(qualifier.cloned(), field.name()))
-        .collect();
-    if marked.len() > 1 {
-        let names: Vec<&str> = marked.iter().map(|c| c.name.as_str()).collect();
-        return Err(SparkError::new("MULTIPLE_EVENT_TIME_COLUMNS")
-            .with("eventTimeCols", format!("({})", names.join(",")))
-            .into());
+    let mut marked = schema.iter().filter(|(_, field)| watermark_delay(field).is_some());
+    let first = marked.next();
+    if marked.next().is_some() {
+        let several = schema.fields().iter().map(AsRef::as_ref).filter(|f| watermark_delay(f).is_some());
+        return Err(multiple_event_times(several).into());
     }
-    Ok(marked.into_iter().next())
+    Ok(first.map(|(qualifier, field)| Column::new(qualifier.cloned(), field.name())))
 }
 
 impl UserDefinedLogicalNodeCore for StreamJoin {

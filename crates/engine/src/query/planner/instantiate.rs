@@ -6,7 +6,7 @@ use datafusion::{
     common::tree_node::{Transformed, TreeNode},
     execution::TaskContext,
     physical_plan::{
-        ExecutionPlan,
+        ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions,
         execution_plan::reset_plan_states,
         joins::{HashJoinExec, PartitionMode},
     },
@@ -15,7 +15,7 @@ use datafusion::{
 use super::Template;
 use crate::{
     Result,
-    operators::StreamScanExec,
+    operators::{ProbeSideExec, StreamScanExec},
     query::{BatchContext, QueryEnvironment},
     session::session_config,
 };
@@ -46,16 +46,36 @@ impl Template {
 pub(super) fn stream_as_probe_side(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let swapped = plan.transform_up(|node| {
         let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
-        if !reads_stream(join.left()) || reads_stream(join.right()) {
-            return Ok(Transformed::no(node));
+        let probe: fn(Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> =
+            |input| Arc::new(ProbeSideExec::new(input));
+        match (reads_stream(join.left()), reads_stream(join.right())) {
+            (true, false) => {
+                let children = vec![probe(Arc::clone(join.left())), Arc::clone(join.right())];
+                let node = with_children(Arc::clone(&node), children)?;
+                let Some(join) = node.downcast_ref::<HashJoinExec>() else {
+                    return Ok(Transformed::no(node));
+                };
+                let mode = match join.partition_mode() {
+                    PartitionMode::Auto => PartitionMode::CollectLeft,
+                    mode => *mode,
+                };
+                join.swap_inputs(mode).map(Transformed::yes)
+            }
+            (false, true) => {
+                let children = vec![Arc::clone(join.left()), probe(Arc::clone(join.right()))];
+                with_children(node, children).map(Transformed::yes)
+            }
+            _ => Ok(Transformed::no(node)),
         }
-        let mode = match join.partition_mode() {
-            PartitionMode::Auto => PartitionMode::CollectLeft,
-            mode => *mode,
-        };
-        join.swap_inputs(mode).map(Transformed::yes)
     })?;
     Ok(swapped.data)
+}
+
+fn with_children(
+    node: Arc<dyn ExecutionPlan>,
+    children: Vec<Arc<dyn ExecutionPlan>>,
+) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+    node.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
 fn reads_stream(plan: &Arc<dyn ExecutionPlan>) -> bool {

@@ -5,17 +5,19 @@
 //! Sources, watermarks and stateful operators are numbered left to right in the plan as
 //! translated: their directories in the checkpoint go by these numbers.
 
+mod constant_filters;
+mod deduplicated_columns;
 mod grouping_sets;
+mod infer_filters;
 mod instantiate;
 mod reexecution;
 mod rewrite;
 mod semi_join;
 mod stream_join;
-mod unread_times;
 mod unsupported;
 mod watermark_propagation;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
     common::{
@@ -25,16 +27,18 @@ use datafusion::{
     datasource::source_as_provider,
     execution::SessionState,
     logical_expr::{Aggregate, Distinct, Expr, LogicalPlan},
-    optimizer::{Optimizer, OptimizerRule, push_down_filter::PushDownFilter},
+    optimizer::{
+        Optimizer, OptimizerRule, optimize_projections::OptimizeProjections, push_down_filter::PushDownFilter,
+    },
     physical_plan::{ExecutionPlan, displayable},
 };
 
 use super::{QueryEnvironment, QuerySpec, streaming_query::Plans};
 use crate::{
-    Result,
+    Result, SparkError,
     operators::{StatefulOperator, stateful_operators},
     plan::{BatchTimestampCell, StreamScan, WATERMARK_DELAY_KEY},
-    session::session_state,
+    session::streaming_session_state,
     source::SourceSpec,
     state::StateLocation,
 };
@@ -74,20 +78,45 @@ pub(crate) async fn plan(
     environment: &QueryEnvironment,
     state: StateLocation,
 ) -> Result<Template> {
+    plan_ids(spec, environment, state).await.map_err(|error| with_names(error, &spec.column_names))
+}
+
+/// Puts the user's names before the ids of columns: `t#12`.
+fn with_names(error: SparkError, names: &HashMap<String, String>) -> SparkError {
+    const PARAMETER: &str = "eventTimeCols";
+    let Some(shown) = error.params().get(PARAMETER) else { return error };
+    let columns = shown.trim_start_matches('(').split(',').map(|column| {
+        let id = column.trim_end_matches(')').split('-').next().unwrap_or_default();
+        format!("{}{column}", names.get(id).map_or("", String::as_str))
+    });
+    let named = format!("({}", columns.collect::<Vec<_>>().join(","));
+    error.with(PARAMETER, named)
+}
+
+/// [`plan`], whose errors know columns by their ids only.
+async fn plan_ids(
+    spec: &QuerySpec,
+    environment: &QueryEnvironment,
+    state: StateLocation,
+) -> Result<Template> {
     let aggregated = distinct_as_aggregate(keep_watermarks_of_unions(spec.plan.clone())?)?;
     let marked = grouping_sets::expand(aggregated)?;
     unsupported::check(&marked, spec.output_mode, &spec.conf)?;
     let timestamp = BatchTimestampCell::default();
     let bound = timestamp.bind(marked)?;
-    let mut session = session_state(1, Arc::clone(&environment.runtime));
+    let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let prepared = keep_watermarks_of_unions(stream_join::prepare(bound, &session)?)?;
+    let settled = constant_filters::settle(bound, &session)?;
+    let prepared = stream_join::prepare(settled, &session)?;
+    let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
-    let rewritten = rewrite::rewrite(pushed, spec.output_mode, &spec.conf)?;
+    let pruned = deduplicated_columns::narrow(prune_columns(pushed, &session)?)?;
+    let pruned = keep_watermarks_of_unions(pruned)?;
+    unsupported::check_planned(&pruned)?;
+    let rewritten = rewrite::rewrite(pruned, spec.output_mode, &spec.conf)?;
 
     // Pruning the columns of a union loses its marks once more.
     let optimized = keep_watermarks_of_unions(session.optimize(&rewritten.plan)?)?;
-    let optimized = unread_times::tell(optimized)?;
     let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;
     let physical = instantiate::stream_as_probe_side(physical)?;
     reexecution::check(&physical)?;
@@ -174,6 +203,18 @@ fn push_filters(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan
         return Ok(plan);
     }
     let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(PushDownFilter::new());
+    Ok(Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?)
+}
+
+/// Drops columns and aggregates nobody reads while aggregates are still the optimiser's own.
+///
+/// What Spark's `ColumnPruning` drops is not computed (an overflow in it is no error), not kept
+/// in state, and no event time.
+fn prune_columns(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    if has_subqueries(&plan)? {
+        return Ok(plan);
+    }
+    let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(OptimizeProjections::new());
     Ok(Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?)
 }
 

@@ -32,6 +32,7 @@ pub const REEXECUTABLE: &[&str] = &[
     "NondeterministicExec",
     "OrderedCoalesceExec",
     "PlaceholderRowExec",
+    "ProbeSideExec",
     "ProjectionExec",
     "ScalarSubqueryExec",
     "SessionWindowExec",

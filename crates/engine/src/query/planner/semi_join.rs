@@ -1,5 +1,6 @@
-//! Spark's `PushDownLeftSemiAntiJoin`: a left semi join of streams that compares keys of an
-//! aggregation goes below it. Rows are then late, kept and matched one by one, not as groups.
+//! Spark's `PushDownLeftSemiAntiJoin`: a left semi or anti join that compares keys of an
+//! aggregation, or nothing that a generator makes, goes below it. Rows are then late, kept and
+//! matched one by one, not as groups.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,12 +15,15 @@ use datafusion::{
     },
 };
 
-use super::stream_join::is_stream_join;
+use super::is_streaming;
 
 /// Moves the semi joins of a plan as far down as they go.
 pub(super) fn push_below_groups(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
     plan.transform_down(|node| match &node {
-        LogicalPlan::Join(join) if join.join_type == JoinType::LeftSemi && is_stream_join(join) => {
+        LogicalPlan::Join(join)
+            if matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+                && is_streaming(&join.left) =>
+        {
             Ok(match pushed(join)? {
                 Some(pushed) => Transformed::yes(pushed),
                 None => Transformed::no(node),
@@ -30,7 +34,7 @@ pub(super) fn push_below_groups(plan: LogicalPlan) -> datafusion::common::Result
     .data()
 }
 
-/// `join` below the aggregation on its left, if it compares nothing but keys.
+/// `join` below the aggregation or the generator on its left, if it compares nothing they make.
 fn pushed(join: &Join) -> datafusion::common::Result<Option<LogicalPlan>> {
     if join.null_equality != NullEquality::NullEqualsNothing {
         return Ok(None);
@@ -41,10 +45,6 @@ fn pushed(join: &Join) -> datafusion::common::Result<Option<LogicalPlan>> {
         projections.push(projection);
         left = &projection.input;
     }
-    let LogicalPlan::Aggregate(aggregate) = left else { return Ok(None) };
-    if aggregate.group_expr.is_empty() || aggregate.group_expr.iter().any(Expr::is_volatile) {
-        return Ok(None);
-    }
     let equal = |(l, r): &(Expr, Expr)| {
         Expr::BinaryExpr(BinaryExpr::new(l.clone().into(), Operator::Eq, r.clone().into()))
     };
@@ -54,31 +54,62 @@ fn pushed(join: &Join) -> datafusion::common::Result<Option<LogicalPlan>> {
         let meanings = meanings(projection.schema.columns(), &projection.expr);
         condition = spelled_out(condition, &meanings)?;
     }
-    let keys = meanings(aggregate.schema.columns(), &aggregate.group_expr);
-    let (below, beside) = (aggregate.input.schema(), join.right.schema());
-    condition = spelled_out(condition, &keys)?;
-    let known = |column: &&Column| below.has_column(column) || beside.has_column(column);
-    if !condition.iter().all(|e| e.column_refs().iter().all(known)) {
-        return Ok(None);
-    }
-
-    let joined = LogicalPlanBuilder::from(aggregate.input.as_ref().clone()).join_on(
-        join.right.as_ref().clone(),
-        JoinType::LeftSemi,
-        condition,
-    )?;
-    let moved = Aggregate::try_new_with_schema(
-        Arc::new(joined.build()?),
-        aggregate.group_expr.clone(),
-        aggregate.aggr_expr.clone(),
-        Arc::clone(&aggregate.schema),
-    )?;
-    let mut plan = LogicalPlan::Aggregate(moved);
+    let beside = join.right.schema();
+    let moved = match left {
+        LogicalPlan::Aggregate(aggregate) => below_keys(aggregate, join, condition)?,
+        LogicalPlan::Unnest(unnest) => {
+            let below = unnest.input.schema();
+            let known = |column: &&Column| {
+                beside.has_column(column) || below.has_column(column) && !unnest.exec_columns.contains(column)
+            };
+            match condition.iter().all(|e| e.column_refs().iter().all(known)) {
+                true => {
+                    let joined = joined(&unnest.input, join, condition)?;
+                    Some(left.with_new_exprs(left.expressions(), vec![joined])?)
+                }
+                false => None,
+            }
+        }
+        _ => None,
+    };
+    let Some(mut plan) = moved else { return Ok(None) };
     for above in projections.into_iter().rev() {
         let (exprs, schema) = (above.expr.clone(), Arc::clone(&above.schema));
         plan = LogicalPlan::Projection(Projection::try_new_with_schema(exprs, Arc::new(plan), schema)?);
     }
     Ok(Some(plan))
+}
+
+/// `input` joined as `join` joins its left side, on `condition`.
+fn joined(input: &LogicalPlan, join: &Join, condition: Vec<Expr>) -> datafusion::common::Result<LogicalPlan> {
+    let builder = LogicalPlanBuilder::from(input.clone());
+    builder.join_on(join.right.as_ref().clone(), join.join_type, condition)?.build()
+}
+
+/// `join` below the aggregation, if it compares nothing but keys.
+fn below_keys(
+    aggregate: &Aggregate,
+    join: &Join,
+    condition: Vec<Expr>,
+) -> datafusion::common::Result<Option<LogicalPlan>> {
+    if aggregate.group_expr.is_empty() || aggregate.group_expr.iter().any(Expr::is_volatile) {
+        return Ok(None);
+    }
+    let keys = meanings(aggregate.schema.columns(), &aggregate.group_expr);
+    let (below, beside) = (aggregate.input.schema(), join.right.schema());
+    let condition = spelled_out(condition, &keys)?;
+    let known = |column: &&Column| below.has_column(column) || beside.has_column(column);
+    if !condition.iter().all(|e| e.column_refs().iter().all(known)) {
+        return Ok(None);
+    }
+
+    let moved = Aggregate::try_new_with_schema(
+        Arc::new(joined(&aggregate.input, join, condition)?),
+        aggregate.group_expr.clone(),
+        aggregate.aggr_expr.clone(),
+        Arc::clone(&aggregate.schema),
+    )?;
+    Ok(Some(LogicalPlan::Aggregate(moved)))
 }
 
 /// What the first columns of a node mean over its input.

@@ -7,7 +7,7 @@ use datafusion::{
     logical_expr::{Aggregate, Expr, Join, LogicalPlan, SkipType},
 };
 
-use super::is_streaming;
+use super::{is_streaming, stream_join::is_stream_join};
 use crate::{
     Result, SparkError,
     operators::aggregate::SparkAggregate,
@@ -304,23 +304,36 @@ fn check_supported(plan: &LogicalPlan) -> Result<()> {
             return unsupported("a subquery over a stream");
         }
     }
+    if matches!(plan, LogicalPlan::RecursiveQuery(_)) && is_streaming(plan) {
+        return unsupported("a recursive query over a stream");
+    }
+    plan.inputs().into_iter().try_for_each(check_supported)
+}
+
+/// Refuses what Spark finds when it plans the first batch, from the sink downwards, in a plan
+/// whose filters are where they belong.
+pub(super) fn check_planned(plan: &LogicalPlan) -> Result<()> {
     match plan {
-        // Spark stops at the first batch.
         LogicalPlan::Aggregate(aggregate)
             if is_streaming(&aggregate.input)
                 && session_key(aggregate)
-                && aggregate.group_expr.len() == 1 =>
+                && aggregate.group_expr.iter().filter(|key| !is_constant(key)).count() == 1 =>
         {
             return Err(illegal(
                 "Global aggregation with session window in streaming query is not supported.",
             ));
         }
-        LogicalPlan::RecursiveQuery(_) if is_streaming(plan) => {
-            return unsupported("a recursive query over a stream");
+        LogicalPlan::Join(join) if is_stream_join(join) && JoinCondition::of(join).keys.is_empty() => {
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1181"));
         }
         _ => {}
     }
-    plan.inputs().into_iter().try_for_each(check_supported)
+    plan.inputs().into_iter().try_for_each(check_planned)
+}
+
+/// A key that Spark's optimiser drops beside others.
+fn is_constant(key: &Expr) -> bool {
+    key.column_refs().is_empty() && !key.is_volatile()
 }
 
 fn illegal(message: &str) -> SparkError {

@@ -325,7 +325,14 @@ async fn each_node_gives_the_same_rows_again() {
                 groups.project([col("w"), col("key"), col("s")]).unwrap().build().unwrap()
             }),
         ),
-        ("nothing", Box::new(|s| s.scan().filter(lit(false)).unwrap().build().unwrap())),
+        ("an impossible condition", Box::new(|s| s.scan().filter(lit(false)).unwrap().build().unwrap())),
+        (
+            "join with nothing",
+            Box::new(|s| {
+                let nothing = LogicalPlanBuilder::empty(false).project([lit(5_i64).alias("one")]).unwrap();
+                s.scan().cross_join(nothing.build().unwrap()).unwrap().build().unwrap()
+            }),
+        ),
     ];
     let mut seen = BTreeSet::new();
     for (name, build) in cases {

@@ -1,0 +1,117 @@
+//! Filters whose condition reads no column, where Spark's optimiser leaves them.
+//!
+//! Spark keeps what is below a condition that is never met when that is a stream, and moves
+//! the condition down as far as it does others, but not below aggregations, deduplications
+//! and limits, and of a join to the left side alone: which rows a watermark and an operator
+//! with state see depends on it.
+
+use std::sync::Arc;
+
+use datafusion::{
+    common::{
+        DFSchema, JoinType, Result, ScalarValue,
+        tree_node::{Transformed, TransformedResult, TreeNode},
+    },
+    execution::SessionState,
+    logical_expr::{
+        BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, Operator, lit,
+        utils::{conjunction, split_conjunction},
+    },
+    optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
+};
+
+use super::is_streaming;
+use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
+
+/// Puts the constant conditions of a plan in their places.
+pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(SimplifyExpressions::new());
+    let plan = Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?;
+    plan.transform_down(|node| match node {
+        LogicalPlan::Filter(filter) => {
+            let conjuncts: Vec<Expr> = split_conjunction(&filter.predicate).into_iter().cloned().collect();
+            if conjuncts.iter().any(|c| is_never(c, filter.input.schema())) {
+                return without_rows(Arc::unwrap_or_clone(filter.input)).map(Transformed::yes);
+            }
+            let all = conjuncts.len();
+            let left: Vec<Expr> = conjuncts.into_iter().filter(|c| !is_always(c)).collect();
+            if left.len() == all {
+                return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+            }
+            Ok(Transformed::yes(match conjunction(left) {
+                None => Arc::unwrap_or_clone(filter.input),
+                Some(rest) => LogicalPlan::Filter(Filter::try_new(rest, filter.input)?),
+            }))
+        }
+        node => Ok(Transformed::no(node)),
+    })
+    .data()
+}
+
+fn is_always(condition: &Expr) -> bool {
+    matches!(condition, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
+}
+
+/// Whether no row meets a condition; a column is never more, less or other than itself.
+fn is_never(condition: &Expr, schema: &DFSchema) -> bool {
+    let never_null = |e: &Expr| e.nullable(schema).is_ok_and(|nullable| !nullable);
+    match condition {
+        Expr::Literal(value, _) => value.is_null() || *value == ScalarValue::Boolean(Some(false)),
+        Expr::IsNull(inner) => never_null(inner),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Gt | Operator::Lt | Operator::NotEq => {
+                left == right && matches!(left.as_ref(), Expr::Column(_))
+            }
+            Operator::IsNotDistinctFrom => match (left.as_ref(), right.as_ref()) {
+                (e, Expr::Literal(value, _)) | (Expr::Literal(value, _), e) if value.is_null() => {
+                    never_null(e)
+                }
+                _ => false,
+            },
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// `plan` under a condition that is never met.
+fn without_rows(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if !is_streaming(&plan) {
+        return Filter::try_new(lit(false), Arc::new(plan)).map(LogicalPlan::Filter);
+    }
+    match plan {
+        LogicalPlan::Filter(filter) => without_rows(Arc::unwrap_or_clone(filter.input)),
+        LogicalPlan::Join(mut join) => {
+            use JoinType::{Full, Inner, Left, LeftAnti, LeftSemi, Right};
+            match join.join_type {
+                // Where a condition refuses padded rows there are none.
+                Inner | Left | Right | Full => join.join_type = Inner,
+                LeftSemi | LeftAnti => {}
+                _ => return Ok(NoRows::plan(LogicalPlan::Join(join))),
+            }
+            join.left = Arc::new(without_rows(Arc::unwrap_or_clone(join.left))?);
+            Ok(LogicalPlan::Join(join))
+        }
+        plan if passes(&plan) => plan.map_children(|child| without_rows(child).map(Transformed::yes)).data(),
+        plan => Ok(NoRows::plan(plan)),
+    }
+}
+
+/// Whether a condition on no column goes below a node, to each of its inputs.
+fn passes(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => !projection.expr.iter().any(Expr::is_volatile),
+        LogicalPlan::Sort(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Union(_)
+        | LogicalPlan::Unnest(_) => true,
+        LogicalPlan::Extension(extension) => {
+            let any = extension.node.as_any();
+            any.is::<EventTimeWatermark>()
+                || any.is::<TimeWindow>()
+                || any.is::<SessionWindow>()
+                || any.is::<Expand>()
+        }
+        _ => false,
+    }
+}
