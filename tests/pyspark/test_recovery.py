@@ -5,8 +5,10 @@ import json
 import os
 import pathlib
 import random
+import subprocess
 import time
 
+import harness
 import pytest
 from conftest import connect, end
 from pyspark.sql import functions as F
@@ -230,6 +232,56 @@ def test_two_queries_of_one_folder_survive_a_kill(own_server, folder):
     expected = sorted(f"{n},{pid},0" for pid in ("a", "b") for n in range(200))
     assert lines(folder("out")) == expected
     assert sorted(",".join(row) for row in session.read.csv(folder("out")).collect()) == expected
+
+
+PIPELINE = """
+CREATE STREAMING TABLE copied AS SELECT n, k FROM STREAM fed;
+CREATE STREAMING TABLE again AS SELECT n + 1 AS n, k FROM STREAM copied;
+CREATE MATERIALIZED VIEW total AS SELECT count(*) AS c, count(DISTINCT n) AS d, sum(n) AS s FROM again;
+"""
+
+
+def test_a_pipeline_killed_half_way_loses_and_doubles_nothing(own_server, folder, tmp_path):
+    """Its server dies at some moment of a run; a later run on another server brings all rows, once."""
+    script = tmp_path / "pipeline.sql"
+    script.write_text(PIPELINE)
+    storage = tmp_path / "storage"
+
+    def start(server):
+        command = [str(harness.binary()), "run", str(script), "--remote", server.url, "--storage", f"file://{storage}"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SPARK_")}
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def logged():
+        """Plans and commits of all flows."""
+        return sum(len(files) for at, _, files in os.walk(storage) if at.endswith(("/offsets", "/commits")))
+
+    chance, cut_off, rows = random.Random(11), 0, 0
+    session = connect(own_server().url)
+    session.sql("CREATE TABLE fed (n BIGINT, k STRING) USING parquet").collect()
+    for kills in range(9):
+        server = own_server()
+        session = connect(server.url)
+        session.sql(f"INSERT INTO fed SELECT id + {rows}, concat('k', id % 3) FROM range(200)").collect()
+        rows += 200
+        run = start(server)
+        if kills == 8:
+            output, _ = run.communicate(timeout=120)
+            assert run.returncode == 0, output
+            break
+        # By what is on disk, not by the clock alone: plans and commits of two flows.
+        wanted = logged() + kills % 5
+        while run.poll() is None and logged() < wanted:
+            time.sleep(0.001)
+        time.sleep(chance.choice([0, 0.002, 0.01]) * chance.random())
+        cut_off += run.poll() is None
+        server.kill()
+        run.communicate(timeout=120)
+    assert cut_off > 3, "the runs were over before the kills"
+    numbers = sorted(n for n, _ in session.sql("SELECT n, k FROM copied").collect())
+    assert numbers == list(range(rows))
+    assert sorted(n for n, _ in session.sql("SELECT n, k FROM again").collect()) == [n + 1 for n in range(rows)]
+    assert tuples(session.sql("SELECT * FROM total")) == [(rows, rows, rows * (rows + 1) // 2)]
 
 
 def test_one_run_per_checkpoint_across_processes(own_server, folder):
