@@ -7,6 +7,8 @@ ROWS   ?= 1048573
 CASES  ?= 2000
 N      ?= 100
 SEED   ?= 1
+FORMAT ?= csv
+PROFILE ?= dev-optimised
 
 BIN    := target/debug/millstream
 VENV   := .venv/ready
@@ -14,10 +16,13 @@ SPARK  := .venv-spark/ready
 PROTOC := .build/protoc
 DATA   := .build/accelerometer-$(ROWS).csv
 
+# What is counted is the engine: optimised, while its dependencies stay as they are for development.
+KERNELS := $(if $(filter release,$(PROFILE)),--release,--config profile.dev.package.millstream-engine.opt-level=2)
+
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python nightly fuzz-spark lint fmt bench bench-latency release compare origin spark-tests suites record clean
+.PHONY: help build demo test test-rust test-python nightly fuzz-spark lint fmt bench bench-latency bench-instructions release compare origin spark-tests suites record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,12 +56,18 @@ fuzz-spark: build $(VENV) $(SPARK) ## N=100 random programs of SEED=1 on Spark 4
 fmt: ## formats the Rust code
 	$(CARGO) fmt --all
 
-bench: release $(VENV) $(SPARK) ## the same scripts on ours (release build) and on Spark 4.3, checked and timed: make bench W="w2 w4" (needs Java)
-	.venv/bin/python bench/run.py --millstream target/release/millstream --spark-python .venv-spark/bin/python --out .build/bench $(W)
+bench: release $(VENV) $(SPARK) ## the same scripts on ours (release build) and on Spark 4.3, checked and timed: make bench W="w2 w4" FORMAT=parquet (needs Java)
+	.venv/bin/python bench/run.py --millstream target/release/millstream --spark-python .venv-spark/bin/python --format $(FORMAT) --out .build/bench $(W)
 
 bench-latency: release $(VENV) $(SPARK) ## small files one after another: from the rename to the sink, and the time to start (needs Java)
 	.venv/bin/python bench/latency.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
 	.venv/bin/python bench/startup.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
+
+bench-instructions: $(PROTOC) ## instructions a row of the hot kernels against bench/instructions.json (needs valgrind; PROFILE=release for optimised dependencies too)
+	@command -v valgrind > /dev/null || { echo "valgrind is not installed: no instructions were counted"; exit 0; }; \
+	binary=$$($(CARGO) rustc --locked -p millstream-engine --bench kernels --message-format=json $(KERNELS) | \
+	  $(PYTHON) -c 'import json, sys; print([e for e in map(json.loads, sys.stdin) if e.get("executable")][-1]["executable"])') && \
+	$(PYTHON) bench/instructions.py --binary $$binary --profile $(PROFILE) $(W)
 
 release: $(PROTOC) ## the binary, optimised
 	$(CARGO) build --locked --release --bin millstream

@@ -23,7 +23,30 @@ def show(result: dict) -> None:
         goal = f", goal {result['goal']:g}" if result["goal"] else ""
         engines = result["engines"]
         memory = engines["spark"]["engine_megabytes"] / engines["millstream"]["engine_megabytes"]
-        print(f"{times:.1f} times as fast{goal}; 1/{memory:.1f} of the engine's memory")
+        print(f"{times:.1f} times as fast{goal}; 1/{memory:.1f} of the engine's memory (goal 1/10)")
+
+
+def overlap(results: list[dict]) -> None:
+    """Whether a window that slides by an hour, a minute or a second costs the same."""
+    same = [result for result in results if result["workload"].startswith("w3o")]
+    if len(same) < 2:
+        return
+    seconds = {r["workload"]: r["engines"]["millstream"]["seconds"] for r in same}
+    shown = ", ".join(f"{r['workload']} {seconds[r['workload']]:.2f} s for {int(r['engines']['millstream']['results']):,} rows" for r in same)
+    spread = max(seconds.values()) / min(seconds.values()) - 1
+    print(f"\nslides of one window: {shown}; the slowest takes {spread:.0%} more than the fastest (goal 15 %)")
+
+
+def formats(folder: pathlib.Path) -> None:
+    """How Parquet input compares with CSV, where both were measured."""
+    found = {form: folder / f"{form}.json" for form in ("csv", "parquet")}
+    if not all(file.exists() for file in found.values()):
+        return
+    rates = {form: {r["workload"]: r["engines"]["millstream"]["rate"] for r in json.loads(file.read_text())} for form, file in found.items()}
+    both = [name for name in rates["csv"] if name in rates["parquet"]]
+    times = ", ".join(f"{name} {rates['parquet'][name] / rates['csv'][name]:.1f}" for name in both)
+    if both:
+        print(f"\nrows a second from Parquet, CSV = 1: {times} (goal 2)")
 
 
 def table(results: list[dict]) -> str:
@@ -73,5 +96,6 @@ def write(folder: pathlib.Path, results: list[dict], form: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{form}.json").write_text(json.dumps(results, indent=1))
     (folder / f"{form}.md").write_text(table(results))
+    formats(folder)
     if any(ratio(result) for result in results):
         (folder / f"{form}.svg").write_text(plot(results))

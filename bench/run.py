@@ -93,6 +93,7 @@ def main() -> None:
             report.show(results[-1])
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    report.overlap(results)
     if given.out:
         report.write(given.out, results, given.format)
 

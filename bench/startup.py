@@ -1,5 +1,5 @@
 """How long it takes from the launch of a process (`make bench-latency`): until the server accepts a connection and what
-it then holds; until the first row of a tiny PySpark job is committed."""
+it then holds; until the first row of a tiny PySpark job is committed, and of a tiny SQL file (our Rust client)."""
 
 import argparse
 import pathlib
@@ -63,6 +63,31 @@ def first_row(command: list[str], extra: dict) -> float:
             process.wait(60)
 
 
+PIPELINE = """
+CREATE TABLE IF NOT EXISTS fed (n INT) USING parquet;
+INSERT INTO fed VALUES (1), (2), (3);
+CREATE STREAMING TABLE copied AS SELECT n * 2 AS n FROM STREAM fed;
+"""
+
+
+def first_row_of_sql(binary: str) -> float:
+    """Seconds until a streaming table of a SQL file has its first batch: server and Connect client are both Rust."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = pathlib.Path(folder, "pipeline.sql")
+        script.write_text(PIPELINE)
+        commit = pathlib.Path(folder, "storage/_checkpoints/spark_catalog/default/copied/copied/0/commits/0")
+        begin = time.monotonic()
+        command = [binary, "run", str(script), "--storage", f"file://{folder}/storage"]
+        process = subprocess.Popen(command, cwd=folder, env=measure.environment({}), stdout=subprocess.DEVNULL)
+        while not commit.exists():
+            if process.poll():
+                sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+            time.sleep(0.0005)
+        seconds = time.monotonic() - begin
+        process.wait(60)
+        return seconds
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--millstream", type=pathlib.Path, required=True)
@@ -77,6 +102,8 @@ def main() -> None:
     job = str(HERE / "latency_job.py")
     ours = [first_row([binary, "run", job], {"PYSPARK_PYTHON": given.python}) for _ in range(given.runs)]
     print(f"first committed row of a script: {statistics.median(ours):.2f} s (best {min(ours):.2f})")
+    alone = [first_row_of_sql(binary) for _ in range(given.runs)]
+    print(f"first committed row of a SQL file, no Python: {statistics.median(alone):.3f} s (best {min(alone):.3f})")
     if given.spark_python:
         spark = {"PYSPARK_PYTHON": given.spark_python, "SPARK_LOCAL_IP": "127.0.0.1"}
         theirs = [first_row([given.spark_python, job, "--master", "local[2]"], spark) for _ in range(3)]
