@@ -99,7 +99,7 @@ impl State {
     }
 
     fn toss(&mut self) -> bool {
-        self.random() % 2 == 0
+        self.random().is_multiple_of(2)
     }
 
     fn file(&self, path: &Path) -> io::Result<Arc<[u8]>> {
