@@ -196,7 +196,7 @@ async fn a_windowed_query_survives_a_crash_at_any_operation() {
 /// Long enough that state is written as a snapshot, and old files are removed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_windowed_query_survives_crashes_around_snapshots() {
-    survives(Case { plan: windowed, files: 14, rows: 29, step: 9, operations: 300 }).await;
+    survives(Case { plan: windowed, files: 14, rows: 29, step: 9, operations: 250 }).await;
 }
 
 /// Two queries write into one folder; the first dies, then both run to their ends.
@@ -301,5 +301,5 @@ async fn a_windowed_query_survives_power_cuts() {
 /// Long enough for snapshots of state and compactions of logs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_windowed_query_survives_power_cuts_around_snapshots() {
-    survives_power_cuts(Case { plan: windowed, files: 14, rows: 29, step: 11, operations: 300 }).await;
+    survives_power_cuts(Case { plan: windowed, files: 14, rows: 29, step: 11, operations: 250 }).await;
 }
