@@ -47,6 +47,10 @@ def candidates(program: dict):
     for at, step in enumerate(steps):
         for name, files in step.items():
             for number, rows in enumerate(files):
+                if len(files) > 1:
+                    changed = copy.deepcopy(program)
+                    del changed["steps"][at][name][number]
+                    yield changed
                 for part in _parts(rows):
                     changed = copy.deepcopy(program)
                     changed["steps"][at][name][number] = part

@@ -33,6 +33,8 @@ mod string;
 mod time_window;
 mod timestamp_units;
 
+pub(crate) use cast::TIMESTAMP_LITERAL;
+
 use datafusion::arrow::datatypes::DataType;
 use millstream_engine::{Result, SparkError, format::value_text::ZoneOffsets, time::Zone};
 

@@ -11,9 +11,10 @@ use spark_connect_proto::{
 
 use super::{
     interval::{Interval, parse_interval},
-    message::{cast, literal},
+    message::{call, literal},
     syntax_error,
 };
+use crate::functions::TIMESTAMP_LITERAL;
 
 /// A string.
 pub(super) fn string(text: &str) -> proto::Expression {
@@ -194,7 +195,7 @@ pub(super) fn typed(type_name: &str, text: &str) -> Result<proto::Expression> {
             return Ok(literal(LiteralType::TimestampNtz(value)));
         }
         // Needs the session's time zone, which translation knows.
-        "TIMESTAMP" | "TIMESTAMP_LTZ" => return Ok(cast(string(text), "TIMESTAMP", false)),
+        "TIMESTAMP" | "TIMESTAMP_LTZ" => return Ok(call(TIMESTAMP_LITERAL, vec![string(text)])),
         _ => {}
     }
     let padded = if text.len() % 2 == 1 { format!("0{text}") } else { text.to_string() };

@@ -14,7 +14,7 @@ use datafusion::{
     },
     execution::SessionState,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, Operator, lit,
+        BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, lit,
         utils::{conjunction, split_conjunction},
     },
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
@@ -23,29 +23,68 @@ use datafusion::{
 use super::is_streaming;
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
 
-/// Puts the constant conditions of a plan in their places.
-pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(SimplifyExpressions::new());
-    let plan = Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?;
+/// Puts the conditions of a plan that read no column in their places.
+///
+/// One that reads columns and turns out to be constant goes down with them first.
+pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
     plan.transform_down(|node| match node {
-        LogicalPlan::Filter(filter) => {
-            let conjuncts: Vec<Expr> = split_conjunction(&filter.predicate).into_iter().cloned().collect();
-            if conjuncts.iter().any(|c| is_never(c, filter.input.schema())) {
-                return without_rows(Arc::unwrap_or_clone(filter.input)).map(Transformed::yes);
+        LogicalPlan::Filter(mut filter) => {
+            let mut conjuncts = Vec::new();
+            for conjunct in split_conjunction(&filter.predicate) {
+                conjuncts.push(match conjunct.column_refs().is_empty() && !conjunct.is_volatile() {
+                    true => constant(conjunct, session)?,
+                    false => conjunct.clone(),
+                });
             }
-            let all = conjuncts.len();
-            let left: Vec<Expr> = conjuncts.into_iter().filter(|c| !is_always(c)).collect();
-            if left.len() == all {
-                return Ok(Transformed::no(LogicalPlan::Filter(filter)));
-            }
-            Ok(Transformed::yes(match conjunction(left) {
-                None => Arc::unwrap_or_clone(filter.input),
-                Some(rest) => LogicalPlan::Filter(Filter::try_new(rest, filter.input)?),
-            }))
+            filter.predicate = conjunction(conjuncts).unwrap_or_else(|| lit(true));
+            let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
+            settled(filter, |condition, schema| literal(condition) && is_never(condition, schema))
         }
         node => Ok(Transformed::no(node)),
     })
     .data()
+}
+
+/// Puts all constant conditions of a plan in their places, once filters are in theirs.
+pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    let plan = simplified(plan, session)?;
+    plan.transform_down(|node| match node {
+        LogicalPlan::Filter(filter) => settled(filter, is_never),
+        node => Ok(Transformed::no(node)),
+    })
+    .data()
+}
+
+fn simplified(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(SimplifyExpressions::new());
+    Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})
+}
+
+/// The value of a condition on no column; the condition itself, where that is an error.
+fn constant(condition: &Expr, session: &SessionState) -> Result<Expr> {
+    let row = LogicalPlanBuilder::empty(true).build()?;
+    let filter = LogicalPlan::Filter(Filter::try_new(condition.clone(), Arc::new(row))?);
+    Ok(match simplified(filter, session)? {
+        LogicalPlan::Filter(filter) => filter.predicate,
+        _ => condition.clone(),
+    })
+}
+
+/// `filter`, or what is left of it and of what is below.
+fn settled(filter: Filter, is_never: impl Fn(&Expr, &DFSchema) -> bool) -> Result<Transformed<LogicalPlan>> {
+    let conjuncts: Vec<Expr> = split_conjunction(&filter.predicate).into_iter().cloned().collect();
+    if conjuncts.iter().any(|c| is_never(c, filter.input.schema())) {
+        return without_rows(Arc::unwrap_or_clone(filter.input)).map(Transformed::yes);
+    }
+    let all = conjuncts.len();
+    let left: Vec<Expr> = conjuncts.into_iter().filter(|c| !is_always(c)).collect();
+    if left.len() == all {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    }
+    Ok(Transformed::yes(match conjunction(left) {
+        None => Arc::unwrap_or_clone(filter.input),
+        Some(rest) => LogicalPlan::Filter(Filter::try_new(rest, filter.input)?),
+    }))
 }
 
 fn is_always(condition: &Expr) -> bool {

@@ -106,7 +106,7 @@ async fn plan_ids(
     let bound = timestamp.bind(marked)?;
     let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let settled = constant_filters::settle(bound, &session)?;
+    let settled = constant_filters::settle_written(bound, &session)?;
     let prepared = stream_join::prepare(settled, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
