@@ -27,7 +27,7 @@ use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow}
 ///
 /// One that reads columns and turns out to be constant goes down with them first.
 pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    plan.transform_down(|node| match node {
+    plan.transform_up(|node| match node {
         LogicalPlan::Filter(mut filter) => {
             let mut conjuncts = Vec::new();
             for conjunct in split_conjunction(&filter.predicate) {
@@ -48,7 +48,7 @@ pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Resul
 /// Puts all constant conditions of a plan in their places, once filters are in theirs.
 pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
     let plan = simplified(plan, session)?;
-    plan.transform_down(|node| match node {
+    plan.transform_up(|node| match node {
         LogicalPlan::Filter(filter) => settled(filter, is_never),
         node => Ok(Transformed::no(node)),
     })
@@ -147,6 +147,7 @@ fn passes(plan: &LogicalPlan) -> bool {
         LogicalPlan::Extension(extension) => {
             let any = extension.node.as_any();
             any.is::<EventTimeWatermark>()
+                || any.is::<NoRows>()
                 || any.is::<TimeWindow>()
                 || any.is::<SessionWindow>()
                 || any.is::<Expand>()
