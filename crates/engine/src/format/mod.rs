@@ -15,6 +15,7 @@ mod schema_check;
 pub mod show;
 mod spark_schema;
 mod text;
+mod text_file;
 mod unimplemented;
 pub mod value_text;
 
@@ -32,6 +33,7 @@ use crate::{Result, SparkError, time::Zone};
 pub use input::FileRef;
 pub(crate) use input::file_uri;
 pub(crate) use options::{bool_option, illegal};
+pub use text_file::TextRows;
 
 /// Options of a read or a write; names are compared without case, values kept as given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -59,6 +61,15 @@ impl Options {
 pub trait FileEncoder: Send {
     /// Appends rows; columns match the encoder's schema by position.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// How to encode rows apart from this encoder, for [`FileEncoder::append_text`]; `None`
+    /// for files that are more than their rows' texts.
+    fn text_rows(&self) -> Option<Arc<dyn TextRows>> {
+        None
+    }
+
+    /// Appends rows encoded by [`FileEncoder::text_rows`].
+    fn append_text(&mut self, _text: String) {}
 
     /// Bytes encoded so far, for splitting files by size.
     fn len(&self) -> usize;

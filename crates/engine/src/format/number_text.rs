@@ -25,6 +25,53 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
+/// Appends the decimal digits at `at` to `value` and says where they end. The value wraps
+/// beyond 2^64: the caller counts digits.
+///
+/// Eight bytes are looked at in one go: a sixth less time than digit by digit for numbers
+/// like `0.123046875`, whose lengths a processor cannot foresee. For a digit or two, as
+/// before the point, it is slower.
+#[inline]
+fn scan_digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    while let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let digits = u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030;
+        // The top bit of each byte that is no digit. A carry into a byte comes only from one
+        // below that is no digit either, and only the lowest counts.
+        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+        if others != 0 {
+            let count = others.trailing_zeros() / 8;
+            // As if zeros stood in front: the first digit is the lowest byte.
+            let front = eight((digits << 8) << (56 - 8 * count));
+            let ten = TENS.get(count as usize).copied().unwrap_or(1);
+            return (value.wrapping_mul(ten).wrapping_add(front), at + count as usize);
+        }
+        value = value.wrapping_mul(100_000_000).wrapping_add(eight(digits));
+        at += 8;
+    }
+    digit_by_digit(text, at, value)
+}
+
+/// As [`scan_digits`], for few digits.
+#[inline]
+fn digit_by_digit(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    (value, at)
+}
+
+const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The number whose eight digits are the bytes, first digit lowest: pairs, then fours, then
+/// all in three multiplications.
+#[inline]
+fn eight(digits: u64) -> u64 {
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff
+}
+
 /// Decimal digits at `pos` as an integer with an optional sign, and where they end.
 ///
 /// Only what surely fits: `None` for no digits or more than 18, for the caller to try the
@@ -44,11 +91,7 @@ pub(crate) fn scan_i64(text: &[u8], pos: usize) -> Option<(i64, usize)> {
         _ => false,
     };
     let start = at;
-    let mut value = 0u64;
-    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
+    let (value, at) = scan_digits(text, at, 0);
     if at == start || at - start > 18 {
         return None;
     }
@@ -79,21 +122,13 @@ pub(crate) fn scan_f64(text: &[u8], pos: usize) -> Option<(f64, usize)> {
         }
         _ => false,
     };
-    let mut mantissa = 0u64;
     let start = at;
-    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
-        mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
+    let (mut mantissa, mut at) = digit_by_digit(text, at, 0);
     let mut digits = at - start;
     let mut exponent = 0i32;
     if text.get(at) == Some(&b'.') {
-        at += 1;
-        let point = at;
-        while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
-            at += 1;
-        }
+        let point = at + 1;
+        (mantissa, at) = scan_digits(text, point, mantissa);
         digits += at - point;
         exponent = -i32::try_from(at - point).ok()?;
     }
@@ -295,6 +330,17 @@ mod tests {
                 let full: f64 = text[..end].parse().unwrap();
                 prop_assert_eq!(value.to_bits(), full.to_bits());
             }
+        }
+
+        #[test]
+        fn digits_in_eights_equal_digits_one_by_one(text in "[0-9]{0,19}[^0-9]?.{0,9}", before in 0u64..1000) {
+            let text = text.as_bytes();
+            let (mut value, mut end) = (before, 0);
+            while let Some(digit) = text.get(end).filter(|b| b.is_ascii_digit()) {
+                value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+                end += 1;
+            }
+            prop_assert_eq!(scan_digits(text, 0, before), (value, end));
         }
 
         #[test]

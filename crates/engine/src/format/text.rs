@@ -11,7 +11,7 @@ use datafusion::{
 };
 
 use super::{
-    FileEncoder, Options, ReadFormat, WriteFormat,
+    FileEncoder, Options, ReadFormat, TextRows, WriteFormat,
     batches::batch_stream,
     bool_option,
     column_builder::ColumnBuilder,
@@ -19,6 +19,7 @@ use super::{
     csv::line_separator,
     input::{FileRef, LineBlocks, LineEnd},
     schema_check::{check_columns, sql_type},
+    text_file::TextFile,
 };
 use crate::{Result, SparkError};
 
@@ -222,40 +223,29 @@ impl WriteFormat for TextWriter {
 
     fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
         check_single_string(&schema)?;
-        Ok(Box::new(Encoder {
-            line_end: self.line_end.clone(),
-            compression: self.compression,
-            out: Vec::new(),
-        }))
+        let rows = LineRows { line_end: self.line_end.clone() };
+        Ok(Box::new(TextFile::new(Arc::new(rows), self.compression, String::new())))
     }
 }
 
-struct Encoder {
+/// LineRows of a single string column.
+#[derive(Debug)]
+struct LineRows {
     line_end: String,
-    compression: Compression,
-    out: Vec<u8>,
 }
 
-impl FileEncoder for Encoder {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+impl TextRows for LineRows {
+    fn encode(&self, batch: &RecordBatch, out: &mut String) -> Result<()> {
         let Some(column) = batch.columns().first().and_then(|c| c.as_string_opt::<i32>()) else {
             return Ok(());
         };
         for row in 0..column.len() {
             // A null row is an empty line.
             if column.is_valid(row) {
-                self.out.extend_from_slice(column.value(row).as_bytes());
+                out.push_str(column.value(row));
             }
-            self.out.extend_from_slice(self.line_end.as_bytes());
+            out.push_str(&self.line_end);
         }
         Ok(())
-    }
-
-    fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
-        self.compression.compress(self.out)
     }
 }

@@ -91,10 +91,10 @@ pub fn writer<'a, Z: ZoneOffsets + ?Sized>(
             let array = array.as_boolean();
             Box::new(|row, out| out.push_str(if array.value(row) { "true" } else { "false" }))
         }
-        DataType::Int8 => display::<Int8Type>(array),
-        DataType::Int16 => display::<Int16Type>(array),
-        DataType::Int32 => display::<Int32Type>(array),
-        DataType::Int64 => display::<Int64Type>(array),
+        DataType::Int8 => integer::<Int8Type>(array),
+        DataType::Int16 => integer::<Int16Type>(array),
+        DataType::Int32 => integer::<Int32Type>(array),
+        DataType::Int64 => integer::<Int64Type>(array),
         DataType::Float32 => primitive::<Float32Type>(array, write_float),
         DataType::Float64 => primitive::<Float64Type>(array, write_double),
         DataType::Decimal128(_, scale) => {
@@ -218,14 +218,11 @@ fn primitive<'a, T: ArrowPrimitiveType>(
     })
 }
 
-fn display<T: ArrowPrimitiveType>(array: &dyn Array) -> CellWriter<'_>
+fn integer<T: ArrowPrimitiveType>(array: &dyn Array) -> CellWriter<'_>
 where
-    T::Native: std::fmt::Display,
+    T::Native: itoa::Integer,
 {
-    primitive::<T>(array, |value, out| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{value}");
-    })
+    primitive::<T>(array, |value, out| out.push_str(itoa::Buffer::new().format(value)))
 }
 
 fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {

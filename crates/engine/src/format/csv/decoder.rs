@@ -137,16 +137,18 @@ impl Decoder {
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), arrays, &options)?)
     }
 
-    /// Decodes one line, without its terminator.
+    /// Decodes the line that `text` starts with: `length` bytes without its terminator. What
+    /// follows is not looked into, but lets numbers be read in large steps.
     ///
     /// # Errors
     /// A malformed record in `FAILFAST`; a record that cannot be split at all.
     #[inline]
-    pub(crate) fn line(&mut self, line: &[u8]) -> Result<()> {
+    pub(crate) fn line(&mut self, text: &[u8], length: usize) -> Result<()> {
+        let line = text.get(..length).unwrap_or(text);
         if self.is_skipped(line) {
             return Ok(());
         }
-        self.counted_line(line)
+        self.counted_line(text, line)
     }
 
     /// Whether Spark skips the line: blank, or a comment.
@@ -159,13 +161,14 @@ impl Decoder {
         }
     }
 
-    fn counted_line(&mut self, line: &[u8]) -> Result<()> {
+    #[inline]
+    fn counted_line(&mut self, text: &[u8], line: &[u8]) -> Result<()> {
         if self.fields.is_empty() && !self.check_count {
             self.rows += 1;
             return Ok(());
         }
         let outcome = match self.fast {
-            true => match self.fast_line(line)? {
+            true => match self.fast_line(text, line)? {
                 Some(outcome) => outcome,
                 None => {
                     self.undo();
@@ -290,9 +293,9 @@ impl Decoder {
     }
 
     /// The one-pass path; `None` when the line needs the tokenizer (columns may then be
-    /// partly filled).
+    /// partly filled). `text` starts with `line`.
     #[inline]
-    fn fast_line(&mut self, line: &[u8]) -> Result<Option<Outcome>> {
+    fn fast_line(&mut self, text: &[u8], line: &[u8]) -> Result<Option<Outcome>> {
         let Self { options, fields, columns, check_count, .. } = self;
         let d = &options.dialect;
         let delimiter = d.delimiter.first().copied().unwrap_or(b',');
@@ -338,7 +341,7 @@ impl Decoder {
                 at += 1;
                 continue;
             }
-            if plain_null && let Some(end) = scan(target.kind, line, at, delimiter, builder) {
+            if plain_null && let Some(end) = scan(target.kind, text, line.len(), at, delimiter, builder) {
                 at = end + 1;
                 continue;
             }
@@ -482,23 +485,31 @@ fn simple_quoted(
     }
 }
 
-/// Parses a number that ends at a delimiter or the line's end; returns where it ends.
+/// Parses a number that ends at a delimiter or the line's end; returns where it ends. The
+/// line is the first `length` bytes of `text`.
 #[inline]
-fn scan(kind: Kind, line: &[u8], at: usize, delimiter: u8, column: &mut ColumnBuilder) -> Option<usize> {
-    let ends = |end: usize| line.get(end).is_none_or(|b| *b == delimiter);
+fn scan(
+    kind: Kind,
+    text: &[u8],
+    length: usize,
+    at: usize,
+    delimiter: u8,
+    column: &mut ColumnBuilder,
+) -> Option<usize> {
+    let ends = |end: usize| end == length || end < length && text.get(end) == Some(&delimiter);
     let end = match (kind, &mut column.values) {
         (Kind::F64, Values::F64(values)) => {
-            let (value, end) = scan_f64(line, at).filter(|(_, end)| ends(*end))?;
+            let (value, end) = scan_f64(text, at).filter(|(_, end)| ends(*end))?;
             values.push(value);
             end
         }
         (Kind::I64, Values::I64(values)) => {
-            let (value, end) = scan_i64(line, at).filter(|(_, end)| ends(*end))?;
+            let (value, end) = scan_i64(text, at).filter(|(_, end)| ends(*end))?;
             values.push(value);
             end
         }
         (Kind::I32, Values::I32(values)) => {
-            let (value, end) = scan_i64(line, at).filter(|(_, end)| ends(*end))?;
+            let (value, end) = scan_i64(text, at).filter(|(_, end)| ends(*end))?;
             values.push(i32::try_from(value).ok()?);
             end
         }

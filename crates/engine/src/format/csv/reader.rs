@@ -126,13 +126,14 @@ impl Lines {
             let block = self.lines.block();
             while self.at < block.len() && self.decoder.rows() < BATCH_ROWS {
                 let (end, next) = self.line_end.line(block, self.at);
-                let line = block.get(self.at..end).unwrap_or_default();
+                let (text, length) = (block.get(self.at..).unwrap_or_default(), end - self.at);
                 self.at = next;
                 if self.clean {
-                    self.decoder.line(line)?;
+                    self.decoder.line(text, length)?;
                 } else {
                     // Bytes that are no UTF-8 become U+FFFD, as in Java's decoding.
-                    self.decoder.line(String::from_utf8_lossy(line).as_bytes())?;
+                    let line = String::from_utf8_lossy(text.get(..length).unwrap_or_default());
+                    self.decoder.line(line.as_bytes(), line.len())?;
                 }
             }
             if self.decoder.rows() >= BATCH_ROWS {

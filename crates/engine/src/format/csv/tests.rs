@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::{
-    array::RecordBatch,
+    array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray},
     datatypes::{DataType, Field, Schema, SchemaRef},
     util::display::{ArrayFormatter, FormatOptions},
 };
@@ -10,10 +10,14 @@ use proptest::prelude::*;
 
 use super::{
     decoder::Decoder,
-    options::CsvReadOptions,
+    options::{CsvReadOptions, CsvWriteOptions},
     tokenizer::{Dialect, Tokens, UnescapedQuotes, record},
+    writer::Records,
 };
-use crate::{format::Options, time::Zone};
+use crate::{
+    format::{Options, TextRows},
+    time::Zone,
+};
 
 fn options(list: &[(&str, &str)]) -> CsvReadOptions {
     let options = Options::new(list.iter().map(|(k, v)| (k.to_string(), v.to_string())));
@@ -64,8 +68,9 @@ fn table(options: &CsvReadOptions, fast: bool, lines: &[String]) -> Vec<String> 
     ]));
     let mut decoder = Decoder::new(Arc::new(options.clone()), &schema, &[0, 1, 2, 3, 4], 16).unwrap();
     decoder.set_fast(fast);
-    for line in lines {
-        decoder.line(line.as_bytes()).unwrap();
+    for (line, end) in lines.iter().zip(["\n", ""].iter().cycle()) {
+        // What stands behind the line is not its own.
+        decoder.line(format!("{line}{end}12345678").as_bytes(), line.len()).unwrap();
     }
     shown(&decoder.flush().unwrap())
 }
@@ -146,5 +151,51 @@ proptest! {
             // Ends, without a panic.
             prop_assert!(record(&d, line.as_bytes(), 0, &mut tokens).is_ok() || handling == UnescapedQuotes::RaiseError);
         }
+    }
+}
+
+fn written(options: &[(&str, &str)], batch: &RecordBatch, shortcuts: bool) -> String {
+    let options = Options::new(options.iter().map(|(k, v)| (k.to_string(), v.to_string())));
+    let options = Arc::new(CsvWriteOptions::new(&options, Zone::UTC).unwrap());
+    let rows = if shortcuts { Records::new(options) } else { Records::without_shortcuts(options) };
+    let mut text = String::new();
+    rows.encode(batch, &mut text).unwrap();
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(200)))]
+    #[test]
+    fn shortcuts_write_what_the_general_path_writes(
+        rows in prop::collection::vec(
+            (
+                prop::option::of("[ab #\"\\\\,;\n\u{e4}1-]{0,5}"),
+                prop::option::of(any::<f64>()),
+                prop::option::of(any::<i32>()),
+                prop::option::of(-70_000_000_000_000_000i64..300_000_000_000_000_000),
+            ),
+            0..12,
+        ),
+        choice in 0usize..8,
+    ) {
+        let options: &[(&str, &str)] = [
+            &[][..],
+            &[("sep", ";")],
+            &[("sep", "1")],
+            &[("quoteAll", "true"), ("nullValue", "-")],
+            &[("escapeQuotes", "false"), ("comment", "a")],
+            &[("lineSep", "\r"), ("quote", "-")],
+            &[("timestampFormat", "dd.MM.yyyy HH:mm[ SSS]"), ("ignoreLeadingWhiteSpace", "false")],
+            &[("timestampFormat", "EEE, d MMM yy 'at' HH 'h'"), ("emptyValue", "E")],
+        ][choice];
+        let times = rows.iter().map(|r| r.3).collect::<TimestampMicrosecondArray>().with_timezone("UTC");
+        let columns: [(&str, ArrayRef); 4] = [
+            ("s", Arc::new(rows.iter().map(|r| r.0.as_deref()).collect::<StringArray>())),
+            ("f", Arc::new(rows.iter().map(|r| r.1).collect::<Float64Array>())),
+            ("i", Arc::new(rows.iter().map(|r| r.2).collect::<Int32Array>())),
+            ("t", Arc::new(times)),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap();
+        prop_assert_eq!(written(options, &batch, true), written(options, &batch, false));
     }
 }

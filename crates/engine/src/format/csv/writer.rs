@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use datafusion::arrow::{
-    array::{Array, AsArray, RecordBatch},
+    array::{Array, AsArray, RecordBatch, StringArray},
+    buffer::NullBuffer,
     datatypes::{DataType, Date32Type, SchemaRef, TimeUnit, TimestampMicrosecondType},
 };
 
@@ -12,8 +13,9 @@ use super::options::CsvWriteOptions;
 use crate::{
     Result,
     format::{
-        FileEncoder, Options, WriteFormat,
+        FileEncoder, Options, TextRows, WriteFormat,
         schema_check::check_columns,
+        text_file::TextFile,
         value_text::{self, TextStyle},
     },
     time::Zone,
@@ -39,86 +41,144 @@ impl WriteFormat for CsvWriter {
 
     fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
         check_columns("CSV", &schema, false)?;
-        let mut encoder = Encoder { options: Arc::clone(&self.options), out: Vec::new() };
+        let mut head = String::new();
         if self.options.header {
-            let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-            encoder.header(&names);
+            for (index, field) in schema.fields().iter().enumerate() {
+                if index > 0 {
+                    head.push_str(&self.options.delimiter);
+                }
+                append_field(&self.options, index, Some(field.name()), &mut head);
+            }
+            self.options.end_row(0, &mut head);
         }
-        Ok(Box::new(encoder))
+        let rows = Records::new(Arc::clone(&self.options));
+        Ok(Box::new(TextFile::new(Arc::new(rows), self.options.compression, head)))
     }
 }
 
-struct Encoder {
+impl CsvWriteOptions {
+    /// Ends the row that began at `start`. One without any character is not written at all,
+    /// as in Spark.
+    fn end_row(&self, start: usize, out: &mut String) {
+        if out.len() > start {
+            out.push_str(&self.line_end);
+        }
+    }
+}
+
+/// A CSV record a row.
+#[derive(Debug)]
+pub(super) struct Records {
     options: Arc<CsvWriteOptions>,
-    out: Vec<u8>,
+    plain: PlainText,
+}
+
+/// How a column's values become fields.
+enum Column<'a> {
+    /// Text that never needs quotes: straight into the record.
+    Plain(Cell<'a>),
+    Strings(&'a StringArray),
+    /// Any text.
+    Other(Cell<'a>),
 }
 
 /// Appends the text of one row's value, which is not null.
 type Cell<'a> = Box<dyn Fn(usize, &mut String) -> Result<()> + 'a>;
 
-impl FileEncoder for Encoder {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let options = Arc::clone(&self.options);
-        let cells = batch.columns().iter().map(|c| cell(c.as_ref(), &options)).collect::<Result<Vec<_>>>()?;
-        // Text of numbers and times needs no look for special characters.
-        let harmless = |byte: u8| byte == 0 || !(byte.is_ascii_alphanumeric() || b"+-.: ".contains(&byte));
-        let d = &options;
-        let plain_numbers = !d.quote_all
-            && d.delimiter.bytes().all(harmless)
-            && [d.quote, d.escape, d.comment.unwrap_or(0)].into_iter().all(harmless)
-            && d.line_end.bytes().all(harmless);
-        let plain: Vec<bool> =
-            batch.columns().iter().map(|c| plain_numbers && is_number(c.data_type())).collect();
+impl TextRows for Records {
+    fn encode(&self, batch: &RecordBatch, out: &mut String) -> Result<()> {
+        let options = self.options.as_ref();
+        let columns = batch.columns().iter().map(|c| self.column(c.as_ref())).collect::<Result<Vec<_>>>()?;
+        let nulls: Vec<Option<&NullBuffer>> = batch.columns().iter().map(|c| c.nulls()).collect();
         let mut text = String::new();
         for row in 0..batch.num_rows() {
-            let start = self.out.len();
-            for (index, (column, cell)) in batch.columns().iter().zip(&cells).enumerate() {
+            let start = out.len();
+            for (index, (column, nulls)) in columns.iter().zip(&nulls).enumerate() {
                 if index > 0 {
-                    self.out.extend_from_slice(self.options.delimiter.as_bytes());
+                    out.push_str(&options.delimiter);
                 }
-                if column.is_null(row) {
-                    field(&self.options, index, None, &mut self.out);
+                if nulls.is_some_and(|n| n.is_null(row)) {
+                    append_field(options, index, None, out);
                     continue;
                 }
-                text.clear();
-                cell(row, &mut text)?;
-                if plain.get(index) == Some(&true) {
-                    self.out.extend_from_slice(text.as_bytes());
-                } else {
-                    field(&self.options, index, Some(&text), &mut self.out);
+                match column {
+                    Column::Plain(cell) => cell(row, out)?,
+                    Column::Strings(strings) => {
+                        let value = strings.value(row);
+                        if self.plain.holds(value) {
+                            out.push_str(value);
+                        } else {
+                            append_field(options, index, Some(value), out);
+                        }
+                    }
+                    Column::Other(cell) => {
+                        text.clear();
+                        cell(row, &mut text)?;
+                        append_field(options, index, Some(&text), out);
+                    }
                 }
             }
-            self.end_row(start);
+            options.end_row(start, out);
         }
         Ok(())
     }
+}
 
-    fn len(&self) -> usize {
-        self.out.len()
+impl Records {
+    pub(super) fn new(options: Arc<CsvWriteOptions>) -> Self {
+        Self { plain: PlainText::new(&options), options }
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
-        self.options.compression.compress(self.out)
+    fn column<'a>(&'a self, array: &'a dyn Array) -> Result<Column<'a>> {
+        if let Some(strings) = array.as_string_opt::<i32>() {
+            return Ok(Column::Strings(strings));
+        }
+        let cell = cell(array, &self.options)?;
+        let plain = match array.data_type() {
+            DataType::Date32 => self.options.date.prints_plain_text(),
+            DataType::Timestamp(_, Some(_)) => self.options.timestamp.prints_plain_text(),
+            DataType::Timestamp(_, None) => self.options.timestamp_ntz.prints_plain_text(),
+            other => is_number(other),
+        };
+        Ok(if plain && self.plain.usual { Column::Plain(cell) } else { Column::Other(cell) })
     }
 }
 
-impl Encoder {
-    fn header(&mut self, names: &[&str]) {
-        let start = self.out.len();
-        for (index, name) in names.iter().enumerate() {
-            if index > 0 {
-                self.out.extend_from_slice(self.options.delimiter.as_bytes());
-            }
-            field(&self.options, index, Some(name), &mut self.out);
+#[cfg(test)]
+impl Records {
+    /// Every value by the general path, to compare with.
+    pub(super) fn without_shortcuts(options: Arc<CsvWriteOptions>) -> Self {
+        Self { options, plain: PlainText { harmless: [false; 256], usual: false } }
+    }
+}
+
+/// Tells text that is written as it is: not empty, no blank at its ends, no character that
+/// means something.
+#[derive(Debug)]
+struct PlainText {
+    /// By byte: whether it may be anywhere in plain text.
+    harmless: [bool; 256],
+    /// Whether ASCII letters, digits, blanks and `+-.:` all are.
+    usual: bool,
+}
+
+impl PlainText {
+    fn new(options: &CsvWriteOptions) -> Self {
+        let mut harmless = [!options.quote_all; 256];
+        let special = [options.quote, options.escape, options.comment.unwrap_or(b'\n'), b'\n', b'\r'];
+        for byte in special.into_iter().chain(options.delimiter.bytes()).chain(options.line_end.bytes()) {
+            harmless[usize::from(byte)] = false;
         }
-        self.end_row(start);
+        let usual = |b: &u8| b.is_ascii_alphanumeric() || b"+-.: ".contains(b);
+        let usual = (0..=u8::MAX).filter(usual).all(|b| harmless[usize::from(b)]);
+        Self { harmless, usual }
     }
 
-    /// A row without any character is not written at all, as in Spark.
-    fn end_row(&mut self, start: usize) {
-        if self.out.len() > start {
-            self.out.extend_from_slice(self.options.line_end.as_bytes());
-        }
+    #[inline]
+    fn holds(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+        *first > b' ' && *last > b' ' && bytes.iter().all(|b| self.harmless[usize::from(*b)])
     }
 }
 
@@ -166,7 +226,7 @@ fn cell<'a>(array: &'a dyn Array, options: &'a CsvWriteOptions) -> Result<Cell<'
 }
 
 /// Appends one value, quoted where needed; `None` is null.
-fn field(options: &CsvWriteOptions, index: usize, value: Option<&str>, out: &mut Vec<u8>) {
+fn append_field(options: &CsvWriteOptions, index: usize, value: Option<&str>, out: &mut String) {
     let (text, substitute) = match value {
         None => (options.null_value.as_str(), true),
         Some("") => (options.empty_value.as_str(), true),
@@ -186,7 +246,7 @@ fn append(
     text: &str,
     substitute: bool,
     quoted: bool,
-    out: &mut Vec<u8>,
+    out: &mut String,
 ) {
     let bytes = text.as_bytes();
     let blank = |b: &u8| *b <= b' ';
@@ -197,7 +257,8 @@ fn append(
     } else {
         bytes.len()
     };
-    let trimmed = bytes.get(start..end).unwrap_or_default();
+    // Blanks are ASCII: the ends are between characters.
+    let trimmed = text.get(start..end).unwrap_or_default();
     let starts_special = bytes.get(start).is_some_and(|b| *b == options.quote)
         || index == 0 && bytes.first().copied().is_some_and(|b| Some(b) == options.comment);
     let quoted = quoted || starts_special && start < bytes.len();
@@ -207,13 +268,13 @@ fn append(
         && bytes.first() == Some(&options.quote)
         && bytes.last() == Some(&options.quote)
     {
-        out.extend_from_slice(bytes);
+        out.push_str(text);
         return;
     }
     if quoted || needs_quotes(options, bytes.get(start..).unwrap_or_default()) {
         append_quoted(options, trimmed, out);
     } else {
-        out.extend_from_slice(trimmed);
+        out.push_str(trimmed);
     }
 }
 
@@ -232,19 +293,21 @@ fn needs_quotes(options: &CsvWriteOptions, text: &[u8]) -> bool {
     }
 }
 
-fn append_quoted(options: &CsvWriteOptions, text: &[u8], out: &mut Vec<u8>) {
-    out.push(options.quote);
-    for byte in text {
-        if *byte == options.quote {
-            out.push(options.escape);
-        } else if *byte == options.escape && options.escape_escape != 0 {
-            out.push(options.escape_escape);
-        } else if *byte == b'\n' && options.line_end != "\n" {
+fn append_quoted(options: &CsvWriteOptions, text: &str, out: &mut String) {
+    // Quotes and escapes are ASCII: see `char_option`.
+    let (quote, escape) = (char::from(options.quote), char::from(options.escape));
+    out.push(quote);
+    for character in text.chars() {
+        if character == quote {
+            out.push(escape);
+        } else if character == escape && options.escape_escape != 0 {
+            out.push(char::from(options.escape_escape));
+        } else if character == '\n' && options.line_end != "\n" {
             // A line feed in a value becomes the file's own line end.
-            out.extend_from_slice(options.line_end.as_bytes());
+            out.push_str(&options.line_end);
             continue;
         }
-        out.push(*byte);
+        out.push(character);
     }
-    out.push(options.quote);
+    out.push(quote);
 }

@@ -5,16 +5,20 @@
 //! pattern has an era, week-based letters are refused, and when parsing, `S` letters take
 //! one digit up to their number.
 
+mod fixed_layout;
 mod pattern_format;
 mod pattern_parse;
 
 use crate::{Result, SparkError};
+use fixed_layout::FixedLayout;
 
 /// A compiled pattern, for formatting or for parsing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DatePattern {
     source: String,
     items: Vec<Item>,
+    /// For printing timestamps with a time zone, where it applies.
+    layout: Option<FixedLayout>,
 }
 
 /// One piece of a pattern.
@@ -131,6 +135,16 @@ impl DatePattern {
         &self.items
     }
 
+    fn layout(&self) -> Option<&FixedLayout> {
+        self.layout.as_ref()
+    }
+
+    /// Prints item by item only, to compare with.
+    #[cfg(test)]
+    fn without_layout(self) -> Self {
+        Self { layout: None, ..self }
+    }
+
     /// Where Spark 2's formatter took a pattern that is refused now, Spark says so.
     fn compile(pattern: &str, parsing: bool) -> Result<Self> {
         Self::compile_strict(pattern, parsing).map_err(|e| {
@@ -190,7 +204,8 @@ impl DatePattern {
         }
         let mut items = compiler.stack.pop().unwrap_or_default();
         reserve(&mut items);
-        Ok(Self { source: pattern.to_string(), items })
+        let layout = FixedLayout::of(&items).filter(|_| !parsing);
+        Ok(Self { source: pattern.to_string(), items, layout })
     }
 }
 

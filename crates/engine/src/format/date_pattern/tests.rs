@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::time::Zone;
 
@@ -88,4 +90,38 @@ fn letters_spark_refuses_are_refused() {
         let error = DatePattern::compile(pattern, parsing).err();
         assert_eq!(error.map(|e| e.class()), Some(class), "{pattern}");
     }
+}
+
+proptest! {
+    #[test]
+    fn a_fixed_layout_prints_what_its_items_print(
+        micros in prop_oneof![
+            -70_000_000_000_000_000i64..300_000_000_000_000_000,
+            1_400_000_000_000_000i64..1_700_000_000_000_000,
+        ],
+        pattern in prop::sample::select(vec![
+            "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]",
+            "dd.MM.yyyy HH:mm",
+            "yyyyMMdd'\u{e4}'HHmmssSSSSSSSSS",
+            "yyyy-MM-dd HH:mm:ss.SSSSSS xx",
+            "yyyy-M-d H:m:s",
+            "G yyyy",
+        ]),
+        zone in prop::sample::select(vec!["UTC", "America/New_York", "Europe/London", "+05:30"]),
+    ) {
+        let zone = Zone::parse(zone).unwrap();
+        let (mut fixed, mut items) = (String::new(), String::new());
+        let pattern = DatePattern::formatter(pattern).unwrap();
+        let one = pattern.format_timestamp(micros, zone, &mut fixed).map_err(|e| e.to_string());
+        let other = pattern.without_layout().format_timestamp(micros, zone, &mut items).map_err(|e| e.to_string());
+        prop_assert_eq!(one, other);
+        prop_assert_eq!(fixed, items);
+    }
+}
+
+#[test]
+fn the_default_pattern_has_a_fixed_layout() {
+    let pattern = DatePattern::formatter("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]").unwrap();
+    assert!(pattern.layout().is_some());
+    assert!(DatePattern::formatter("d.M.yyyy").unwrap().layout().is_none());
 }

@@ -15,8 +15,9 @@ use super::options::JsonWriteOptions;
 use crate::{
     Result,
     format::{
-        FileEncoder, Options, WriteFormat,
+        FileEncoder, Options, TextRows, WriteFormat,
         schema_check::check_columns,
+        text_file::TextFile,
         value_text::{self, TextStyle, write_decimal, write_double, write_float},
     },
     time::Zone,
@@ -43,37 +44,32 @@ impl WriteFormat for JsonWriter {
     fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
         check_columns("JSON", &schema, true)?;
         let names = schema.fields().iter().map(|f| quoted(f.name(), self.options.ascii)).collect();
-        Ok(Box::new(Encoder { options: Arc::clone(&self.options), names, out: String::new() }))
+        let rows = Objects { options: Arc::clone(&self.options), names };
+        Ok(Box::new(TextFile::new(Arc::new(rows), self.options.compression, String::new())))
     }
 }
 
-struct Encoder {
+/// A JSON object a row.
+#[derive(Debug)]
+struct Objects {
     options: Arc<JsonWriteOptions>,
+    /// Of the columns, quoted.
     names: Vec<String>,
-    out: String,
 }
 
 /// Appends one row's value, which is not null; the number is the nesting depth.
 type Cell<'a> = Box<dyn Fn(usize, usize, &mut String) -> Result<()> + 'a>;
 
-impl FileEncoder for Encoder {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let options = Arc::clone(&self.options);
-        let cells = batch.columns().iter().map(|c| cell(c.as_ref(), &options)).collect::<Result<Vec<_>>>()?;
+impl TextRows for Objects {
+    fn encode(&self, batch: &RecordBatch, out: &mut String) -> Result<()> {
+        let options = self.options.as_ref();
+        let cells = batch.columns().iter().map(|c| cell(c.as_ref(), options)).collect::<Result<Vec<_>>>()?;
         let columns: Vec<&dyn Array> = batch.columns().iter().map(AsRef::as_ref).collect();
         for row in 0..batch.num_rows() {
-            object(&options, &self.names, &columns, &cells, row, 0, &mut self.out)?;
-            self.out.push_str(&options.line_end);
+            object(options, &self.names, &columns, &cells, row, 0, out)?;
+            out.push_str(&options.line_end);
         }
         Ok(())
-    }
-
-    fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
-        self.options.compression.compress(self.out.into_bytes())
     }
 }
 

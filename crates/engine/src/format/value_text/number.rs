@@ -8,35 +8,34 @@ use std::fmt::Write;
 /// Spark differs: on Java 17 and older `Double.toString` sometimes prints a digit more
 /// than needed (JDK-4511638); this is the text of Java 19 and later.
 pub fn write_double(value: f64, out: &mut String) {
+    let size = value.abs();
+    if (1e-3..1e7).contains(&size) {
+        // The same text, always with a point and without an exponent.
+        return out.push_str(zmij::Buffer::new().format_finite(value));
+    }
     if write_special(value.is_nan(), value.is_infinite(), value == 0.0, value.is_sign_negative(), out) {
         return;
     }
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value.abs());
-    if (1e-3..1e7).contains(&value.abs()) && write_plain(value.is_sign_negative(), text, out) {
-        return;
-    }
-    let mut digits = Digits::parse(text);
-    if digits.len == 1 && value.abs() < f64::MIN_POSITIVE {
+    let mut digits = Digits::parse(zmij::Buffer::new().format_finite(size));
+    if digits.len == 1 && size < f64::MIN_POSITIVE {
         // Where doubles lie far apart Java wants the nearest two digits: 4.9E-324, not 5E-324.
-        digits = Digits::parse(&format!("{:.1e}", value.abs()));
+        digits = Digits::parse(&format!("{size:.1e}"));
     }
     digits.write_java(value.is_sign_negative(), out);
 }
 
 /// `Float.toString`; see [`write_double`].
 pub fn write_float(value: f32, out: &mut String) {
+    let size = value.abs();
+    if (1e-3..1e7).contains(&size) {
+        return out.push_str(zmij::Buffer::new().format_finite(value));
+    }
     if write_special(value.is_nan(), value.is_infinite(), value == 0.0, value.is_sign_negative(), out) {
         return;
     }
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value.abs());
-    if (1e-3..1e7).contains(&value.abs()) && write_plain(value.is_sign_negative(), text, out) {
-        return;
-    }
-    let mut digits = Digits::parse(text);
-    if digits.len == 1 && value.abs() < f32::MIN_POSITIVE {
-        digits = Digits::parse(&format!("{:.1e}", value.abs()));
+    let mut digits = Digits::parse(zmij::Buffer::new().format_finite(size));
+    if digits.len == 1 && size < f32::MIN_POSITIVE {
+        digits = Digits::parse(&format!("{size:.1e}"));
     }
     digits.write_java(value.is_sign_negative(), out);
 }
@@ -95,18 +94,6 @@ fn write_special(nan: bool, infinite: bool, zero: bool, negative: bool, out: &mu
     } else {
         "0.0"
     });
-    true
-}
-
-/// The usual case: a plain `12.5` is Java's text already.
-fn write_plain(negative: bool, text: &str, out: &mut String) -> bool {
-    if text.contains('e') || !text.contains('.') {
-        return false;
-    }
-    if negative {
-        out.push('-');
-    }
-    out.push_str(text);
     true
 }
 

@@ -74,6 +74,20 @@ fn doubles_and_floats_print_like_java() {
 
 proptest::proptest! {
     #[test]
+    fn plain_numbers_have_a_point_and_no_exponent(value in 1e-3f64..1e7, digits in 0i32..12, negative: bool) {
+        let scale = 10f64.powi(digits);
+        for value in [value, (value * scale).round() / scale] {
+            let text = double(if negative { -value } else { value });
+            proptest::prop_assert_eq!(text.parse::<f64>().unwrap().abs(), value);
+            proptest::prop_assert!(text.contains('.') && !text.contains(['e', 'E']), "{}", text);
+            let mut text = String::new();
+            write_float(value as f32, &mut text);
+            proptest::prop_assert_eq!(text.parse::<f32>().unwrap(), value as f32);
+            proptest::prop_assert!(text.contains('.') && !text.contains('e'), "{}", text);
+        }
+    }
+
+    #[test]
     fn doubles_read_back(bits: u64) {
         let value = f64::from_bits(bits);
         let text = double(value);
