@@ -16,7 +16,6 @@ use std::{
 use datafusion::{
     arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream, physical_plan::EmptyRecordBatchStream,
 };
-use futures::StreamExt;
 use tokio::sync::RwLock;
 use uuid::Uuid;
 
@@ -120,13 +119,11 @@ impl BatchWrite {
         let staging = self.start(storage.clone(), job)?;
         let (dir, open) = (staging.dir.clone(), Arc::new(RwLock::new(true)));
         let tasks_open = open.clone();
-        let splits = each_partition(rows, move |split, mut stream| {
+        let splits = each_partition(rows, move |split, stream| {
             let mut writer = layout.split(job, split);
             let (storage, dir, open) = (storage.clone(), dir.clone(), tasks_open.clone());
             async move {
-                while let Some(batch) = stream.next().await {
-                    writer.write(&batch?)?;
-                }
+                writer.write_all(stream).await?;
                 let files = writer.finish()?;
                 let open = open.read_owned().await;
                 blocking(move || {

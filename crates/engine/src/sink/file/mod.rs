@@ -171,12 +171,10 @@ impl Sink for FileSink {
         }
         let mut staged = StagedFiles::new(self.inner.clone(), batch);
         let (sink, abandoned) = (self.inner.clone(), staged.abandoned.clone());
-        let splits = rows::each_partition(rows, move |split, mut stream| {
+        let splits = rows::each_partition(rows, move |split, stream| {
             let (mut writer, sink, abandoned) = (layout.split(job, split), sink.clone(), abandoned.clone());
             async move {
-                while let Some(batch) = stream.next().await {
-                    writer.write(&batch?)?;
-                }
+                writer.write_all(stream).await?;
                 Ok(SplitFiles::new(writer.finish()?, &sink, abandoned))
             }
         });

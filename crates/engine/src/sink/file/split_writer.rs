@@ -7,18 +7,24 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use datafusion::arrow::{
-    array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array},
-    compute::take_record_batch,
-    datatypes::{DataType, Schema, SchemaRef},
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array},
+        compute::take_record_batch,
+        datatypes::{DataType, Schema, SchemaRef},
+    },
+    common::runtime::SpawnedTask,
+    execution::SendableRecordBatchStream,
 };
+use futures::StreamExt;
 use uuid::Uuid;
 
 use super::partition_path::push_partition;
 use crate::{
     Result, SparkError,
+    batch::read_ahead,
     format::{
-        FileEncoder, Options, WriteFormatRef,
+        FileEncoder, Options, TextRows, WriteFormatRef,
         value_text::{TextStyle, ZoneOffsets, to_text},
     },
 };
@@ -158,6 +164,54 @@ impl SplitWriter {
             self.append(directory, rows)?;
         }
         Ok(())
+    }
+
+    /// Adds all rows of `rows`, in order, as [`SplitWriter::write`] does.
+    ///
+    /// Beyond the first batch others work along: text is encoded on other tasks, whatever
+    /// is one stream of bytes by nature is encoded here while others make the rows.
+    ///
+    /// # Errors
+    /// Those of the rows; the format cannot hold a value.
+    pub async fn write_all(&mut self, mut rows: SendableRecordBatchStream) -> Result<()> {
+        match rows.next().await {
+            Some(batch) => self.write(&batch?)?,
+            None => return Ok(()),
+        }
+        let Some(text) = self.text_rows() else {
+            let mut ahead = read_ahead(rows);
+            while let Some(batch) = ahead.next().await {
+                self.write(&batch?)?;
+            }
+            return Ok(());
+        };
+        let side_by_side = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        let data_columns = self.layout.data_columns.clone();
+        let mut pieces = rows
+            .map(move |batch| {
+                let (text, data_columns) = (Arc::clone(&text), data_columns.clone());
+                SpawnedTask::spawn(async move {
+                    let mut piece = String::new();
+                    text.encode(&batch?.project(&data_columns)?, &mut piece)?;
+                    Ok::<_, SparkError>(piece)
+                })
+            })
+            .buffered(side_by_side);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|e| SparkError::internal("an encoder ended early").caused_by(e))??;
+            if let Some(OpenFile { encoder: Some(encoder), .. }) = self.open.get_mut("") {
+                encoder.append_text(piece);
+            }
+        }
+        Ok(())
+    }
+
+    /// How to encode rows elsewhere, where all of them go into the file that is open.
+    fn text_rows(&self) -> Option<Arc<dyn TextRows>> {
+        if self.layout.is_partitioned() || self.layout.max_records < usize::MAX {
+            return None;
+        }
+        self.open.get("")?.encoder.as_ref()?.text_rows()
     }
 
     /// The files of the split, complete.

@@ -70,12 +70,13 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn stream(values: &[i64]) -> SendableRecordBatchStream {
+fn batch_of(values: &[i64]) -> RecordBatch {
     let p: StringArray = values.iter().map(|v| (v % 3 != 0).then(|| format!("k{}", v % 3))).collect();
-    let batch =
-        RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(values.to_vec())), Arc::new(p)])
-            .unwrap();
-    Box::pin(RecordBatchStreamAdapter::new(schema(), futures::stream::iter([Ok(batch)])))
+    RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(values.to_vec())), Arc::new(p)]).unwrap()
+}
+
+fn stream(values: &[i64]) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(schema(), futures::stream::iter([Ok(batch_of(values))])))
 }
 
 /// One query: its checkpoint and what it writes in each batch.
@@ -449,6 +450,28 @@ fn every_format_names_its_files_and_writes_one_for_no_rows() {
             Some(text) => assert_eq!(String::from_utf8_lossy(&files[0].bytes), text),
             None => assert!(files[0].bytes.starts_with(b"PAR1")),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_encoded_side_by_side_are_in_the_file_in_their_order() {
+    for (format, per_file, header) in
+        [("csv", 0, "true"), ("csv", 7, "true"), ("json", 0, "false"), ("parquet", 0, "false")]
+    {
+        let options = Options::new([
+            ("header".to_string(), header.to_string()),
+            ("maxRecordsPerFile".to_string(), per_file.to_string()),
+        ]);
+        let format = crate::format::writer(format, &options, Zone::UTC).unwrap();
+        let layout = WriteLayout::new(format, &schema(), &[], &options, Arc::new(Zone::UTC)).unwrap();
+        let batches: Vec<RecordBatch> =
+            (0..50).map(|n| batch_of(&(n..n + n % 5).collect::<Vec<_>>())).collect();
+        let mut one_by_one = layout.split(Uuid::nil(), 0);
+        batches.iter().for_each(|batch| one_by_one.write(batch).unwrap());
+        let stream = futures::stream::iter(batches.into_iter().map(Ok));
+        let mut all = layout.split(Uuid::nil(), 0);
+        all.write_all(Box::pin(RecordBatchStreamAdapter::new(schema(), stream))).await.unwrap();
+        assert_eq!(all.finish().unwrap(), one_by_one.finish().unwrap());
     }
 }
 
