@@ -9,7 +9,7 @@
 //! piece by piece, and handed out in the source's order: the rows and their order do not
 //! depend on the number of cores.
 
-use std::{fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use datafusion::{
     arrow::{
@@ -26,7 +26,7 @@ use datafusion::{
         stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use crate::{
     batch::read_ahead,
@@ -151,12 +151,11 @@ impl ExecutionPlan for StreamScanExec {
             .ok_or_else(|| internal_datafusion_err!("no input {ordinal} in this batch"))?;
         let ahead = pieces_ahead(input);
         let projection: Arc<[usize]> = self.columns.clone().into();
-        let opened = stream::iter(input.splits.clone())
-            .map(move |split| open(split, Arc::clone(&projection), ahead > 1));
+        let pieces = in_order(input.splits.clone(), projection, ahead);
         let schema = Arc::clone(&self.schema);
         let of = Arc::clone(&schema);
         let filter = self.filter.clone();
-        let rows = opened.buffered(ahead).try_flatten().map(move |batch| {
+        let rows = pieces.map(move |batch| {
             let mut batch = batch?;
             if let Some(filter) = &filter {
                 let kept = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
@@ -171,22 +170,43 @@ impl ExecutionPlan for StreamScanExec {
     }
 }
 
-/// How many pieces are open at once.
+/// How many pieces are open at once: one that is handed out, and one for each core to decode.
 fn pieces_ahead(input: &BatchInput) -> usize {
     let bytes: u64 = input.splits.iter().map(|s| s.size_hint()).sum();
     if bytes < SMALL_BATCH || input.splits.len() < 2 {
         return 1;
     }
-    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+    std::thread::available_parallelism().map_or(2, usize::from).max(2) + 1
 }
 
-async fn open(
-    split: Arc<dyn Split>,
+/// The rows of all `splits`, one after the other. With `ahead` above one so many are being
+/// read at any time, each by a task of its own; else all is read in place.
+fn in_order(
+    splits: Vec<Arc<dyn Split>>,
     projection: Arc<[usize]>,
-    ahead: bool,
-) -> Result<SendableRecordBatchStream> {
-    let rows = split.open(&projection).await?;
-    Ok(if ahead { read_ahead(rows) } else { rows })
+    ahead: usize,
+) -> impl Stream<Item = Result<RecordBatch>> + Send {
+    let waiting = splits.into_iter();
+    let open: VecDeque<SendableRecordBatchStream> = VecDeque::new();
+    stream::try_unfold((waiting, open), move |(mut waiting, mut open)| {
+        let projection = Arc::clone(&projection);
+        async move {
+            loop {
+                // Not left to `buffered`: that polls, and so starts, only what is next.
+                while open.len() < ahead
+                    && let Some(split) = waiting.next()
+                {
+                    let rows = split.open(&projection).await?;
+                    open.push_back(if ahead > 1 { read_ahead(rows) } else { rows });
+                }
+                let Some(first) = open.front_mut() else { return Ok(None) };
+                match first.try_next().await? {
+                    Some(batch) => return Ok(Some((batch, (waiting, open)))),
+                    None => open.pop_front(),
+                };
+            }
+        }
+    })
 }
 
 /// The first columns under the schema the plan was made with.
