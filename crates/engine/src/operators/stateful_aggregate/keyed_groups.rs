@@ -3,9 +3,8 @@
 //! When a key column carries event time, a group is final once its time (a window column:
 //! its end) is at or below the watermark. A null time is never late and never final.
 
-use std::collections::HashSet;
-
 use datafusion::arrow::array::{Array, ArrayRef, TimestampMicrosecondArray, UInt32Array};
+use hashbrown::HashSet;
 
 use super::{
     batch::{Counts, Emission, Frame, Rows},
@@ -23,6 +22,9 @@ use crate::{
     sink::OutputMode,
     state::KeyTable,
 };
+
+/// Up to so many changed groups are sorted: sorting 200,000 took a third of an update query.
+const SORTED_UPDATES: usize = 4096;
 
 /// See the module.
 #[derive(Debug)]
@@ -112,10 +114,9 @@ impl KeyedGroups {
         all.map(|(id, _)| u32::try_from(id).unwrap_or(u32::MAX)).collect()
     }
 
-    fn stored(&self, mut ids: Vec<u32>) -> Result<Vec<ArrayRef>> {
-        self.keys.sort_unique(&mut ids);
-        let mut columns = self.keys.columns(&ids)?;
-        columns.extend(self.buffers.export(&ids)?);
+    fn stored(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
+        let mut columns = self.keys.columns(ids)?;
+        columns.extend(self.buffers.export(ids)?);
         Ok(columns)
     }
 }
@@ -178,7 +179,9 @@ impl Groups for KeyedGroups {
             OutputMode::Update => self.dirty.clone(),
             OutputMode::Complete => self.existing(),
         };
-        self.keys.sort_unique(&mut ids);
+        if frame.mode != OutputMode::Update || ids.len() <= SORTED_UPDATES {
+            self.keys.sort_unique(&mut ids);
+        }
         let emission = Emission {
             windows: None,
             keys: self.keys.columns(&ids)?,
@@ -209,7 +212,8 @@ impl OperatorState for KeyedGroups {
     }
 
     fn changes(&self, _store: usize) -> Result<Vec<ArrayRef>> {
-        self.stored(self.dirty.iter().filter(|id| self.exists[**id as usize]).copied().collect())
+        let kept: Vec<u32> = self.dirty.iter().filter(|id| self.exists[**id as usize]).copied().collect();
+        self.stored(&kept)
     }
 
     fn start_walk(&mut self, _store: usize) {
@@ -218,8 +222,9 @@ impl OperatorState for KeyedGroups {
 
     fn walk(&mut self, _store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
         let exists = &self.exists;
-        let (ids, over) = self.walk.take(rows, |id| usize::from(exists[id as usize]));
-        Ok((self.stored(ids)?, over))
+        let (mut ids, over) = self.walk.take(rows, |id| usize::from(exists[id as usize]));
+        self.keys.sort_unique(&mut ids);
+        Ok((self.stored(&ids)?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {

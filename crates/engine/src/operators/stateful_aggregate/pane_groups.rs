@@ -8,16 +8,13 @@
 //!   reach them.
 //! - Emission is sorted by window, then by key; it does not depend on ids or slots.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array},
     datatypes::Int64Type,
 };
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{Counts, Emission, Frame, Rows},

@@ -10,15 +10,13 @@
 //! Between batches the sessions of a key are sorted and do not touch. A changed key is
 //! stored with all its sessions, and restoring it replaces what it had.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array},
     datatypes::{Int64Type, TimestampMicrosecondType},
 };
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{Counts, Emission, Frame, Rows},

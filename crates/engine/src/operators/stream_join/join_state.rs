@@ -4,7 +4,7 @@
 //! rows meet all left ones (a semi join has the sides the other way round). What has aged
 //! leaves at the end, and brings out the rows of an outer side that never had a partner.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
     arrow::{
@@ -18,6 +18,7 @@ use datafusion::{
     },
     common::JoinType,
 };
+use hashbrown::HashSet;
 
 use super::{
     kept_rows::{KeptRows, Matches, NONE, NewRows, taken},
