@@ -22,7 +22,7 @@ use datafusion::arrow::{
 };
 use hashbrown::DefaultHashBuilder;
 
-use super::{byte_arena::ByteArena, id_index::IdIndex};
+use super::{byte_arena::ByteArena, id_index::IdIndex, short_keys::ShortKeys};
 use crate::{Result, SparkError};
 
 /// The keys of one operator.
@@ -44,7 +44,7 @@ enum Kind {
     /// One column that fits 64 bits; values by id.
     Ints { values: Vec<i64>, null: Option<u32>, last: Option<(i64, u32)> },
     /// One string or binary column.
-    Bytes { values: ByteArena, null: Option<u32> },
+    Bytes { values: ByteArena, null: Option<u32>, recent: ShortKeys },
     /// Anything else, as order-preserving rows.
     Rows { values: ByteArena, converter: RowConverter, parser: RowParser },
 }
@@ -64,7 +64,9 @@ impl KeyTable {
         let kind = match types {
             [] => Kind::Unit,
             [one] if is_int_like(one) => Kind::Ints { values: vec![], null: None, last: None },
-            [DataType::Utf8 | DataType::Binary] => Kind::Bytes { values: ByteArena::default(), null: None },
+            [DataType::Utf8 | DataType::Binary] => {
+                Kind::Bytes { values: ByteArena::default(), null: None, recent: ShortKeys::default() }
+            }
             _ => {
                 let fields: Vec<_> = types.iter().map(|t| SortField::new(t.clone())).collect();
                 if !RowConverter::supports_fields(&fields) {
@@ -170,10 +172,17 @@ impl KeyTable {
                     ids.push(id);
                 }
             }
-            (Kind::Bytes { values, null }, [column]) => {
+            (Kind::Bytes { values, null, recent }, [column]) => {
                 let mut one = |bytes: Option<&[u8]>| match bytes {
                     None => *null.get_or_insert_with(&mut issue),
-                    Some(bytes) => intern_bytes(hasher, index, values, bytes, &mut issue),
+                    Some(bytes) => match recent.find(bytes) {
+                        Ok(id) => id,
+                        Err(place) => {
+                            let id = intern_bytes(hasher, index, values, bytes, &mut issue);
+                            recent.remember(place, id);
+                            id
+                        }
+                    },
                 };
                 match column.data_type() {
                     DataType::Utf8 => {
@@ -211,7 +220,12 @@ impl KeyTable {
                 *last = None;
                 self.index.remove(self.hasher.hash_one(values[id as usize]), id);
             }
-            Kind::Bytes { values, .. } | Kind::Rows { values, .. } => {
+            Kind::Bytes { values, recent, .. } => {
+                recent.forget(values.get(id));
+                self.index.remove(self.hasher.hash_one(values.get(id)), id);
+                values.remove(id);
+            }
+            Kind::Rows { values, .. } => {
                 self.index.remove(self.hasher.hash_one(values.get(id)), id);
                 values.remove(id);
             }
@@ -436,6 +450,34 @@ mod tests {
             assert_eq!(table.len(), 4);
             assert_eq!(table.take_fresh().len(), 2);
             assert_eq!(&table.columns(&again).unwrap(), &columns);
+        }
+    }
+
+    #[test]
+    fn short_and_long_strings_have_the_ids_of_their_bytes() {
+        let mut table = KeyTable::new(&[DataType::Binary]).unwrap();
+        let mut known: std::collections::HashMap<Vec<u8>, u32> = std::collections::HashMap::new();
+        let mut at = 1u64;
+        for round in 0..40 {
+            let some: Vec<Vec<u8>> = (0..500)
+                .map(|_| {
+                    at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let length = (at >> 60) as usize % 11;
+                    (0..length).map(|i| (at >> (33 + 2 * i)) as u8 & 1).collect()
+                })
+                .collect();
+            let column: ArrayRef = Arc::new(BinaryArray::from_iter_values(&some));
+            for (key, id) in some.iter().zip(ids(&mut table, &[column])) {
+                assert_eq!(*known.entry(key.clone()).or_insert(id), id, "{key:?}");
+            }
+            assert_eq!(table.len(), known.len());
+            known.retain(|key, id| {
+                let stays = (key.len() + round) % 3 > 0;
+                if !stays {
+                    table.release(*id);
+                }
+                stays
+            });
         }
     }
 

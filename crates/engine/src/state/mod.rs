@@ -12,6 +12,7 @@ mod location;
 mod operator_metadata;
 mod reader;
 mod schema;
+mod short_keys;
 mod state_file;
 mod state_log;
 

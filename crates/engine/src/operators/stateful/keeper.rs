@@ -11,15 +11,13 @@ use parking_lot::Mutex;
 
 use super::{
     OperatorState, Restored, StateChanges, StateDefinition, StateOperatorMetrics, StateStore,
-    StatefulOperator, snapshot_plan::SnapshotPlan,
+    StatefulOperator, changes::StateRows, snapshot_plan::SnapshotPlan,
 };
 use crate::{
     Result, SparkError,
     checkpoint::storage::blocking,
     query::{BatchContext, BatchId, OperatorWatermarks},
-    state::{
-        FileKind, Header, OperatorMetadata, SnapshotPace, StateFile, StateFileName, StateLocation, StateLog,
-    },
+    state::{FileKind, Header, OperatorMetadata, SnapshotPace, StateFileName, StateLocation, StateLog},
     time::{Clock, Millis},
 };
 
@@ -176,8 +174,8 @@ impl<D: StateDefinition> StateKeeper<D> {
         OperatorMetadata::new(self.operator_id, self.definition.name(), self.partitions).with_stores(&stores)
     }
 
-    /// What batch `batch` has to write, encoded; nothing when it was sealed already.
-    fn encode(&self, batch: BatchId) -> Result<StateChanges> {
+    /// What batch `batch` has to write; nothing when it was sealed already.
+    fn collect(&self, batch: BatchId) -> Result<StateChanges> {
         let started = self.clock.monotonic();
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
@@ -202,18 +200,21 @@ impl<D: StateDefinition> StateKeeper<D> {
             aged: evicted.and_then(|micros| self.definition.aged(i, micros)),
         };
         for (i, ((store, log), plan)) in self.stores.iter().zip(&mut inner.snapshots).enumerate() {
-            let rows = record_batch(&store.rows, inner.state.changes(i)?)?;
-            let bytes = StateFile::encode(header(i, store, FileKind::Change), &rows, store.at_once)?;
-            let mut files = vec![(log.clone(), StateFileName::change(version), bytes)];
-            plan.changed(rows.num_rows());
+            let file = |name, kind, rows| -> Result<StateRows> {
+                let (header, rows) = (header(i, store, kind), record_batch(&store.rows, rows)?);
+                Ok(StateRows { log: log.clone(), name, header, rows, at_once: store.at_once })
+            };
+            let change = file(StateFileName::change(version), FileKind::Change, inner.state.changes(i)?)?;
+            plan.changed(change.rows.num_rows());
+            let mut files = vec![change];
             if let Some(due) = plan.due(version, inner.state.stored_rows(i), inner.state.memory()) {
                 if due.starts {
                     inner.state.start_walk(i);
                 }
                 let (rows, is_last) = inner.state.walk(i, due.rows)?;
-                let rows = record_batch(&store.rows, rows)?;
-                let bytes = StateFile::encode(header(i, store, FileKind::Part), &rows, store.at_once)?;
-                files.extend(plan.part(version, is_last).map(|name| (log.clone(), name, bytes)));
+                if let Some(name) = plan.part(version, is_last) {
+                    files.push(file(name, FileKind::Part, rows)?);
+                }
             }
             changes.stores.push(files);
         }
@@ -299,11 +300,11 @@ impl<D: StateDefinition> StatefulOperator for StateKeeper<D> {
     }
 
     fn seal(&self, batch: BatchId) -> Result<StateChanges> {
-        self.encode(batch)
+        self.collect(batch)
     }
 
     async fn commit(&self, batch: BatchId) -> Result<()> {
-        self.encode(batch)?.write().await.inspect_err(|_| self.inner.lock().phase = Phase::Unloaded)
+        self.collect(batch)?.write().await.inspect_err(|_| self.inner.lock().phase = Phase::Unloaded)
     }
 
     fn wants_batch(&self, previous: Millis, watermark: Millis) -> bool {
