@@ -276,7 +276,12 @@ impl StagedBatch for StagedFiles {
         let Some(names) = self.names.clone() else { return Ok(()) };
         let (sink, files) = (self.sink.clone(), self.encoded.clone());
         if !sink.leftovers.lock().is_empty() {
-            blocking(move || sink.take_back(&files)).await?;
+            let taken_back = blocking(move || sink.take_back(&files)).await;
+            if taken_back.is_err() {
+                // No write goes on behind the back of the next run.
+                futures::future::join_all(self.writing.drain(..)).await;
+            }
+            taken_back?;
         }
         self.write().await?;
         let (sink, batch) = (self.sink.clone(), self.batch);
