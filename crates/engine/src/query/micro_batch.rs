@@ -167,7 +167,7 @@ impl Execution {
             staged,
             sealed,
         }));
-        // The state is encoded while the disk works.
+        // The changed state is taken out while the disk works; its commit encodes it.
         let operators = self.template.stateful.iter();
         let changes = operators.map(|o| o.seal(self.batch.id)).collect::<Result<Vec<_>>>()?;
         let report = self.measure(&context, has_new_data);
