@@ -513,7 +513,8 @@ def run(spark, name: str, folder: pathlib.Path) -> list[dict]:
 def _put(folder: pathlib.Path, number: int, lines: list[str]) -> None:
     aside = folder / f".{number}"
     aside.write_text("".join(line + "\n" for line in lines))
-    stamp = aside.stat().st_mtime_ns + number * 5_000_000
+    # A second old: a file that may still be written would be waited for, in thousands of steps.
+    stamp = aside.stat().st_mtime_ns - 1_000_000_000 + number * 5_000_000
     os.utime(aside, ns=(stamp, stamp))
     aside.rename(folder / f"{number}.csv")
 

@@ -20,7 +20,7 @@ use super::{
     listing::{FileListing, ListedFile, list_files, partitions_between},
     split::splits,
     stream_options::{CleanSource, FileStreamOptions},
-    watch::DirectoryWatch,
+    watch::{Completeness, DirectoryWatch},
 };
 use crate::{
     Result, SparkError,
@@ -73,6 +73,8 @@ struct State {
 const RECENT: usize = 4;
 /// Pause before looking again at a file that is about to settle.
 const SETTLE_STEP: Duration = Duration::from_millis(5);
+/// How long to do so. Files that are written on and on are left to a later batch.
+const SETTLE_AT_MOST: Duration = Duration::from_secs(3);
 
 impl FileSource {
     /// The source for `spec`, with its log in `log_dir` (`<checkpoint>/sources/<i>`).
@@ -173,10 +175,10 @@ impl Inner {
             if f.file.modified.0 < purged_before {
                 return false;
             }
-            let complete = self.watch.is_complete(&f.file.path, f.file.modified);
-            held_back |= !complete;
-            settling |= !complete && self.watch.is_young(f.file.modified);
-            complete
+            let completeness = self.watch.completeness(&f.file.path, f.file.modified);
+            held_back |= completeness != Completeness::Complete;
+            settling |= completeness == Completeness::Settling;
+            completeness == Completeness::Complete
         });
         if held_back {
             self.watch.look_again_soon();
@@ -189,15 +191,21 @@ impl Inner {
         Ok((files, settling))
     }
 
-    /// Takes files under the limit; returns the newest offset, and whether there were none to
-    /// take but one is about to settle.
-    fn advance(&self, limit: ReadLimit) -> Result<(i64, bool)> {
+    /// Whether files that settle may still be waited for by who began at `began`.
+    fn may_settle(&self, began: Duration) -> bool {
+        self.clock.monotonic().saturating_sub(began) < SETTLE_AT_MOST
+    }
+
+    /// Takes files under the limit; returns the newest offset, and whether to `wait` and ask
+    /// again: there were none to take but one is about to settle.
+    fn advance(&self, limit: ReadLimit, wait: bool) -> Result<(i64, bool)> {
         let fixed = self.state.lock().fixed.take();
         let is_fixed = fixed.is_some();
         let (mut files, settling) = match fixed {
             Some(files) => (files, false),
             None => self.list_new()?,
         };
+        let settling = settling && wait;
         if settling && limit == ReadLimit::All {
             // There is no next batch that would take the files held back.
             return Ok((self.state.lock().offset, true));
@@ -389,9 +397,11 @@ impl Source for FileSource {
             let path = self.inner.log.path(start);
             return Err(SparkError::new("BATCH_METADATA_NOT_FOUND").with("batchMetadataFile", to_uri(&path)));
         }
+        let began = self.inner.clock.monotonic();
         loop {
             let inner = Arc::clone(&self.inner);
-            let (offset, settling) = blocking(move || inner.advance(limit)).await?;
+            let wait = self.inner.may_settle(began);
+            let (offset, settling) = blocking(move || inner.advance(limit, wait)).await?;
             if !settling {
                 return Ok((offset >= 0).then(|| offset_json(offset)));
             }
@@ -420,10 +430,11 @@ impl Source for FileSource {
     }
 
     async fn prepare_available_now(&self) -> Result<()> {
+        let began = self.inner.clock.monotonic();
         loop {
             let inner = Arc::clone(&self.inner);
             let (files, settling) = blocking(move || inner.list_new()).await?;
-            if !settling {
+            if !settling || !self.inner.may_settle(began) {
                 self.inner.state.lock().fixed = Some(files);
                 return Ok(());
             }

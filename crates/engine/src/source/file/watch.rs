@@ -6,7 +6,7 @@
 //! are polled every 10 ms, with one warning.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,11 +21,14 @@ use tokio::sync::Notify;
 
 use crate::time::{Clock, Millis};
 
-/// A file this young may still be written, unless it was seen closed.
+/// A file this young may still be written, unless it was seen closed; and the news that a
+/// file is closed may come this long after the news that it was opened.
 const SETTLING_MS: i64 = 100;
 /// A file seen opened for writing and never closed counts as written after this long
 /// (a hard link gives no close event).
 const ABANDONED_MS: i64 = 3000;
+/// A file being written for longer than this is not about to be complete.
+const SLOW_WRITE_MS: i64 = 1000;
 const RELIST: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 const MAX_TRACKED: usize = 100_000;
@@ -48,8 +51,9 @@ struct Inner {
     soon: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    clock: Arc<dyn Clock>,
     wake: Notify,
     files: Mutex<Files>,
 }
@@ -57,13 +61,26 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Files {
     closed: HashSet<PathBuf>,
-    open: HashSet<PathBuf>,
+    /// And since when that is known.
+    open: HashMap<PathBuf, Millis>,
+}
+
+/// How far a listed file is, as far as can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Completeness {
+    /// Nobody writes it any more.
+    Complete,
+    /// Written a moment ago: it will turn out in a moment whether it is complete.
+    Settling,
+    /// Somebody is writing it, for as long as that may take.
+    BeingWritten,
 }
 
 impl DirectoryWatch {
     /// A watch that stands nowhere yet.
     pub(crate) fn new(clock: Arc<dyn Clock>, recursive: bool) -> Self {
-        Self { clock, shared: Arc::default(), inner: Mutex::default(), recursive }
+        let shared = Shared { clock: Arc::clone(&clock), wake: Notify::default(), files: Mutex::default() };
+        Self { clock, shared: Arc::new(shared), inner: Mutex::default(), recursive }
     }
 
     /// Watches `dirs` from now on. Call it before listing: what appears in between is then
@@ -104,19 +121,13 @@ impl DirectoryWatch {
         }
     }
 
-    /// Whether a listed file is complete as far as can be told.
-    pub(crate) fn is_complete(&self, path: &Path, modified: Millis) -> bool {
+    /// How far the file at `path` is, last written at `modified`.
+    pub(crate) fn completeness(&self, path: &Path, modified: Millis) -> Completeness {
         let files = self.shared.files.lock();
-        if files.closed.contains(path) {
-            return true;
-        }
-        let age = self.clock.now().0.saturating_sub(modified.0);
-        age >= if files.open.contains(path) { ABANDONED_MS } else { SETTLING_MS }
-    }
-
-    /// Whether a file was modified so recently that it will be complete in a moment.
-    pub(crate) fn is_young(&self, modified: Millis) -> bool {
-        self.clock.now().0.saturating_sub(modified.0) < SETTLING_MS
+        // One reading of the clock: with two, a file could be too young to be complete by the
+        // one and too old to wait for by the other.
+        let now = self.clock.now();
+        files.completeness(path, modified, now)
     }
 
     /// Forgets a file that has been taken.
@@ -155,6 +166,24 @@ fn refuse(inner: &mut Inner, dirs: &[PathBuf], error: &notify::Error) {
     inner.watched.clear();
 }
 
+impl Files {
+    fn completeness(&self, path: &Path, modified: Millis, now: Millis) -> Completeness {
+        if self.closed.contains(path) {
+            return Completeness::Complete;
+        }
+        let age = now.0.saturating_sub(modified.0);
+        // A time far ahead comes from another clock and says nothing.
+        let young = (-SETTLING_MS..SETTLING_MS).contains(&age);
+        match self.open.get(path).map(|since| now.0.saturating_sub(since.0)) {
+            None if young => Completeness::Settling,
+            None => Completeness::Complete,
+            Some(_) if age >= ABANDONED_MS => Completeness::Complete,
+            Some(known) if known < if young { SLOW_WRITE_MS } else { SETTLING_MS } => Completeness::Settling,
+            Some(_) => Completeness::BeingWritten,
+        }
+    }
+}
+
 impl Shared {
     fn handle(&self, event: notify::Result<Event>) {
         let Ok(event) = event else {
@@ -189,9 +218,10 @@ impl Shared {
             }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_)) => {
                 let directory = event.paths.iter().any(|p| p.is_dir());
+                let now = self.clock.now();
                 for path in event.paths {
                     files.closed.remove(&path);
-                    files.open.insert(path);
+                    files.open.entry(path).or_insert(now);
                 }
                 // A new directory may hold files already; a system without close events
                 // has nothing else to tell.
@@ -210,5 +240,35 @@ impl Shared {
         if wakes {
             self.wake.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_complete_yet_is_waited_for_until_it_is() {
+        let path = Path::new("/in/1.csv");
+        let mut files = Files::default();
+        let at = |files: &Files, now: i64| files.completeness(path, Millis(10_000), Millis(now));
+        // Nothing is known of it but its time; up to a moment ahead of ours, too.
+        for now in [9_950, 10_000, 10_099] {
+            assert_eq!(at(&files, now), Completeness::Settling, "{now}");
+        }
+        assert_eq!(at(&files, 10_100), Completeness::Complete);
+        assert_eq!(at(&files, 5_000), Completeness::Complete, "a time far ahead says nothing");
+        // Opened: the news that it is closed may be on its way, whatever time the file bears.
+        files.open.insert(path.to_path_buf(), Millis(10_150));
+        assert_eq!(at(&files, 10_249), Completeness::Settling);
+        assert_eq!(at(&files, 10_250), Completeness::BeingWritten);
+        assert_eq!(at(&files, 13_000), Completeness::Complete, "a hard link is never closed");
+        // Written on and on.
+        let at = |now: i64| files.completeness(path, Millis(now - 10), Millis(now));
+        assert_eq!(at(11_149), Completeness::Settling);
+        assert_eq!(at(11_150), Completeness::BeingWritten);
+        let at = |files: &Files, now: i64| files.completeness(path, Millis(10_000), Millis(now));
+        files.closed.insert(path.to_path_buf());
+        assert_eq!(at(&files, 10_000), Completeness::Complete);
     }
 }
