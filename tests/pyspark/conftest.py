@@ -6,9 +6,14 @@ what is expected here is what Spark does.
 
 import os
 import pathlib
+import sys
 
 import harness
 import pytest
+
+# A worker of pytest-xdist has a main module without a file, which the client takes for a doctest of its own.
+vars(sys.modules["__main__"]).setdefault("__file__", __file__)
+
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
