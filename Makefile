@@ -8,6 +8,7 @@ CASES  ?= 2000
 N      ?= 100
 SEED   ?= 1
 FORMAT ?= csv
+KEYS   ?= 10000000
 PROFILE ?= dev-optimised
 
 BIN    := target/debug/millstream
@@ -22,7 +23,7 @@ KERNELS := $(if $(filter release,$(PROFILE)),--release,--config profile.dev.pack
 export PROTOC := $(abspath $(PROTOC))
 export MILLSTREAM_BIN := $(abspath $(BIN))
 
-.PHONY: help build demo test test-rust test-python nightly fuzz-spark lint fmt bench bench-latency bench-instructions release compare origin spark-tests suites record clean
+.PHONY: help build demo test test-rust test-python nightly fuzz-spark lint fmt bench bench-latency bench-state bench-instructions release compare origin spark-tests suites record clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ bench: release $(VENV) $(SPARK) ## the same scripts on ours (release build) and 
 bench-latency: release $(VENV) $(SPARK) ## small files one after another: from the rename to the sink, and the time to start (needs Java)
 	.venv/bin/python bench/latency.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
 	.venv/bin/python bench/startup.py --millstream target/release/millstream --spark-python .venv-spark/bin/python
+
+bench-state: release $(VENV) ## every stateful operator with ten million keys on the real server: memory, batches, recovery (10 minutes)
+	.venv/bin/python bench/state.py --millstream target/release/millstream --keys $(KEYS)
 
 bench-instructions: $(PROTOC) ## instructions a row of the hot kernels against bench/instructions.json (needs valgrind; PROFILE=release for optimised dependencies too)
 	@command -v valgrind > /dev/null || { echo "valgrind is not installed: no instructions were counted"; exit 0; }; \

@@ -22,18 +22,25 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def wait_for(port: int, process: subprocess.Popen) -> None:
+    """Until the server accepts a connection."""
+    while True:
+        if process.poll() is not None:
+            sys.exit(f"the server ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.0005)
+
+
 def server(binary: str) -> tuple[float, float]:
     """Milliseconds until a connection is accepted, MB it holds a second later."""
     port = free_port()
     begin = time.monotonic()
     process = subprocess.Popen([binary, "server", "--port", str(port)], stdout=subprocess.DEVNULL)
     try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.0005)
+        wait_for(port, process)
         ready = (time.monotonic() - begin) * 1000
         time.sleep(1)
         return ready, measure.resident(process.pid)[1] / 1024
