@@ -5,6 +5,8 @@
 //! A chunk more than half of which is garbage is emptied into the last one, so what is
 //! held stays below twice what is used, and no step costs more than a chunk.
 
+use std::hint::black_box;
+
 /// Chunks are this large; a longer string has a chunk of its own.
 const CHUNK: usize = 1 << 20;
 const HEAD: usize = 8;
@@ -33,11 +35,30 @@ impl ByteArena {
     /// The string of `id`; empty for ids that have none.
     #[inline]
     pub(super) fn get(&self, id: u32) -> &[u8] {
-        let Some(place) = self.places.get(id as usize).copied().filter(|p| *p != NOWHERE) else { return &[] };
+        self.find(id).unwrap_or_default()
+    }
+
+    /// The string of `id`, if it has one.
+    #[inline]
+    pub(super) fn find(&self, id: u32) -> Option<&[u8]> {
+        let place = self.places.get(id as usize).copied().filter(|p| *p != NOWHERE)?;
         let (chunk, offset) = split(place);
         let bytes = &self.chunks[chunk].bytes;
         let length = number(bytes, offset + 4) as usize;
-        &bytes[offset + HEAD..offset + HEAD + length]
+        Some(&bytes[offset + HEAD..offset + HEAD + length])
+    }
+
+    /// Brings the strings of these ids into the cache, as many at a time as the processor can
+    /// wait for.
+    pub(super) fn touch(&self, ids: &[u32]) {
+        let places = ids.iter().filter_map(|id| self.places.get(*id as usize));
+        black_box(places.fold(0, |all, place| all ^ place));
+        let places = ids.iter().filter_map(|id| self.places.get(*id as usize));
+        let first = |place: &u64| {
+            let (chunk, offset) = split(*place);
+            self.chunks.get(chunk).and_then(|chunk| chunk.bytes.get(offset + HEAD)).copied()
+        };
+        black_box(places.filter_map(first).fold(0, |all, byte| all ^ byte));
     }
 
     /// Gives `id`, which has none, a string.

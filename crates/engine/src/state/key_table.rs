@@ -9,7 +9,7 @@
 //! nothing visible may depend on them (see [`KeyTable::compare`]). A key costs its bytes and
 //! about twenty more, and no step costs as much as all keys.
 
-use std::{cmp::Ordering, fmt, hash::BuildHasher, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use datafusion::arrow::{
     array::{
@@ -20,31 +20,24 @@ use datafusion::arrow::{
     datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, Int64Type},
     row::{RowConverter, RowParser, SortField},
 };
-use hashbrown::DefaultHashBuilder;
 
-use super::{byte_arena::ByteArena, id_index::IdIndex, short_keys::ShortKeys};
+use super::{byte_arena::ByteArena, key_lookup::KeyLookup, string_keys::StringKeys};
 use crate::{Result, SparkError};
 
 /// The keys of one operator.
 pub struct KeyTable {
     types: Vec<DataType>,
-    hasher: DefaultHashBuilder,
-    index: IdIndex,
+    lookup: KeyLookup,
     kind: Kind,
-    /// By id; false for ids that wait in `free`.
-    used: Vec<bool>,
-    free: Vec<u32>,
-    /// Ids given out since [`KeyTable::take_fresh`].
-    fresh: Vec<u32>,
 }
 
 enum Kind {
     /// No key columns: one group, id 0.
     Unit,
     /// One column that fits 64 bits; values by id.
-    Ints { values: Vec<i64>, null: Option<u32>, last: Option<(i64, u32)> },
+    Ints { values: Vec<i64>, null: Option<u32> },
     /// One string or binary column.
-    Bytes { values: ByteArena, null: Option<u32>, recent: ShortKeys },
+    Bytes(StringKeys),
     /// Anything else, as order-preserving rows.
     Rows { values: ByteArena, converter: RowConverter, parser: RowParser },
 }
@@ -63,10 +56,8 @@ impl KeyTable {
     pub fn new(types: &[DataType]) -> Result<Self> {
         let kind = match types {
             [] => Kind::Unit,
-            [one] if is_int_like(one) => Kind::Ints { values: vec![], null: None, last: None },
-            [DataType::Utf8 | DataType::Binary] => {
-                Kind::Bytes { values: ByteArena::default(), null: None, recent: ShortKeys::default() }
-            }
+            [one] if is_int_like(one) => Kind::Ints { values: vec![], null: None },
+            [DataType::Utf8 | DataType::Binary] => Kind::Bytes(StringKeys::default()),
             _ => {
                 let fields: Vec<_> = types.iter().map(|t| SortField::new(t.clone())).collect();
                 if !RowConverter::supports_fields(&fields) {
@@ -77,20 +68,12 @@ impl KeyTable {
                 Kind::Rows { values: ByteArena::default(), converter, parser }
             }
         };
-        Ok(Self {
-            types: types.to_vec(),
-            hasher: DefaultHashBuilder::default(),
-            index: IdIndex::default(),
-            kind,
-            used: vec![],
-            free: vec![],
-            fresh: vec![],
-        })
+        Ok(Self { types: types.to_vec(), lookup: KeyLookup::default(), kind })
     }
 
     /// Number of keys held.
     pub fn len(&self) -> usize {
-        self.used.len() - self.free.len()
+        self.lookup.issued().len()
     }
 
     /// Whether no key is held.
@@ -105,12 +88,12 @@ impl KeyTable {
 
     /// Every id is below this.
     pub fn capacity(&self) -> usize {
-        self.used.len()
+        self.lookup.issued().capacity()
     }
 
     /// Whether a key has this id.
     pub fn contains(&self, id: u32) -> bool {
-        self.used.get(id as usize) == Some(&true)
+        self.lookup.issued().contains(id)
     }
 
     /// Appends the id of each of `rows` keys to `ids`.
@@ -119,18 +102,7 @@ impl KeyTable {
     /// Columns of other types than the table's.
     pub fn intern(&mut self, columns: &[ArrayRef], rows: usize, ids: &mut Vec<u32>) -> Result<()> {
         ids.reserve(rows);
-        let Self { types, hasher, index, kind, used, free, fresh } = self;
-        let none_yet = used.is_empty();
-        let mut issue = || -> u32 {
-            let id = free.pop().unwrap_or_else(|| {
-                used.push(false);
-                // Ids are bounded by memory long before 2^32 keys.
-                u32::try_from(used.len() - 1).unwrap_or(u32::MAX)
-            });
-            used[id as usize] = true;
-            fresh.push(id);
-            id
-        };
+        let Self { types, lookup, kind } = self;
         if let Some(wrong) = columns.iter().zip(types.iter()).find(|(c, t)| c.data_type() != *t) {
             return Err(SparkError::internal(format!(
                 "a key of type {} where {} is due",
@@ -140,63 +112,35 @@ impl KeyTable {
         }
         match (kind, columns) {
             (Kind::Unit, _) => {
-                if none_yet {
-                    issue();
+                if lookup.issued().capacity() == 0 {
+                    lookup.ids().issue();
                 }
                 ids.resize(ids.len() + rows, 0);
             }
-            (Kind::Ints { values, null, last }, [column]) => {
+            (Kind::Ints { values, null }, [column]) => {
                 let ints = to_ints(column)?;
-                for (row, value) in ints.values().iter().enumerate() {
-                    if ints.is_null(row) {
-                        ids.push(*null.get_or_insert_with(&mut issue));
-                        continue;
-                    }
-                    if let Some((seen, id)) = *last
-                        && seen == *value
-                    {
-                        ids.push(id);
-                        continue;
-                    }
-                    let hash = hasher.hash_one(*value);
-                    let id = match index.find(hash, |id| values[id as usize] == *value) {
-                        Some(id) => id,
-                        None => {
-                            let id = issue();
-                            put(values, id, *value);
-                            index.insert(hash, id, |id| hasher.hash_one(values[id as usize]));
-                            id
-                        }
-                    };
-                    *last = Some((*value, id));
-                    ids.push(id);
-                }
-            }
-            (Kind::Bytes { values, null, recent }, [column]) => {
-                let mut one = |bytes: Option<&[u8]>| match bytes {
-                    None => *null.get_or_insert_with(&mut issue),
-                    Some(bytes) => match recent.find(bytes) {
-                        Ok(id) => id,
-                        Err(place) => {
-                            let id = intern_bytes(hasher, index, values, bytes, &mut issue);
-                            recent.remember(place, id);
-                            id
-                        }
-                    },
+                let Some(nulls) = ints.nulls().filter(|nulls| nulls.null_count() > 0) else {
+                    lookup.intern(values, ints.values(), ids);
+                    return Ok(());
                 };
-                match column.data_type() {
-                    DataType::Utf8 => {
-                        let strings = column.as_string::<i32>();
-                        ids.extend(strings.iter().map(|s| one(s.map(str::as_bytes))));
-                    }
-                    _ => ids.extend(column.as_binary::<i32>().iter().map(one)),
-                }
+                let null = *null.get_or_insert_with(|| lookup.ids().issue());
+                let mut found = Vec::new();
+                lookup.intern(values, &ints.iter().flatten().collect::<Vec<i64>>(), &mut found);
+                let mut found = found.into_iter();
+                ids.extend(nulls.iter().map(|valid| valid.then(|| found.next()).flatten().unwrap_or(null)));
             }
+            (Kind::Bytes(keys), [column]) => match column.data_type() {
+                DataType::Utf8 => {
+                    let strings = column.as_string::<i32>();
+                    keys.intern(lookup, strings.iter().map(|s| s.map(str::as_bytes)), ids);
+                }
+                _ => keys.intern(lookup, column.as_binary::<i32>().iter(), ids),
+            },
             (Kind::Rows { values, converter, .. }, columns) => {
                 let normal = columns.iter().map(normalize_floats).collect::<Result<Vec<_>>>()?;
                 let encoded = converter.convert_columns(&normal)?;
-                let rows = encoded.iter();
-                ids.extend(rows.map(|row| intern_bytes(hasher, index, values, row.as_ref(), &mut issue)));
+                let keys: Vec<&[u8]> = encoded.iter().map(|row| row.data()).collect();
+                lookup.intern(values, &keys, ids);
             }
             _ => return Err(SparkError::internal("a key with a wrong number of columns")),
         }
@@ -205,33 +149,23 @@ impl KeyTable {
 
     /// The ids given out for new keys since the last call.
     pub fn take_fresh(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.fresh)
+        std::mem::take(&mut self.lookup.ids().fresh)
     }
 
-    /// Forgets a key; its id will be used again. The single group without key columns stays.
-    pub fn release(&mut self, id: u32) {
-        if !self.contains(id) || matches!(self.kind, Kind::Unit) {
-            return;
-        }
-        match &mut self.kind {
+    /// Forgets keys; their ids will be used again. The single group without key columns stays.
+    pub fn release(&mut self, gone: &[u32]) {
+        let Self { lookup, kind, .. } = self;
+        match kind {
             Kind::Unit => {}
-            Kind::Ints { null, .. } | Kind::Bytes { null, .. } if *null == Some(id) => *null = None,
-            Kind::Ints { values, last, .. } => {
-                *last = None;
-                self.index.remove(self.hasher.hash_one(values[id as usize]), id);
+            Kind::Ints { values, null } => {
+                if null.is_some_and(|null| gone.contains(&null) && lookup.ids().give_back(null)) {
+                    *null = None;
+                }
+                lookup.release(values, gone, |_, _| ());
             }
-            Kind::Bytes { values, recent, .. } => {
-                recent.forget(values.get(id));
-                self.index.remove(self.hasher.hash_one(values.get(id)), id);
-                values.remove(id);
-            }
-            Kind::Rows { values, .. } => {
-                self.index.remove(self.hasher.hash_one(values.get(id)), id);
-                values.remove(id);
-            }
+            Kind::Bytes(keys) => keys.release(lookup, gone),
+            Kind::Rows { values, .. } => lookup.release(values, gone, |values, id| values.remove(id)),
         }
-        self.used[id as usize] = false;
-        self.free.push(id);
     }
 
     /// The key columns of `ids`.
@@ -246,9 +180,8 @@ impl KeyTable {
                     ids.iter().map(|id| (Some(*id) != *null).then(|| values[*id as usize])).collect();
                 vec![from_ints(ints, &self.types[0])?]
             }
-            Kind::Bytes { values, null, .. } => {
-                let bytes: BinaryArray =
-                    ids.iter().map(|id| (Some(*id) != *null).then(|| values.get(*id))).collect();
+            Kind::Bytes(keys) => {
+                let bytes: BinaryArray = ids.iter().map(|id| keys.get(*id)).collect();
                 match self.types[0] {
                     DataType::Utf8 => vec![Arc::new(StringArray::try_from_binary(bytes)?)],
                     _ => vec![Arc::new(bytes)],
@@ -272,10 +205,8 @@ impl KeyTable {
                 Some(null) if null == a => Ordering::Equal,
                 _ => values[a as usize].cmp(&values[b as usize]),
             }),
-            Kind::Bytes { values, null, .. } => by_null(*null).then_with(|| match *null {
-                Some(null) if null == a => Ordering::Equal,
-                _ => values.get(a).cmp(values.get(b)),
-            }),
+            // No key, which is null, comes before any.
+            Kind::Bytes(keys) => keys.get(a).cmp(&keys.get(b)),
             Kind::Rows { values, .. } => values.get(a).cmp(values.get(b)),
         }
     }
@@ -289,40 +220,14 @@ impl KeyTable {
 
     /// Bytes held, estimated.
     pub fn memory(&self) -> usize {
-        let own = self.used.capacity() + (self.free.capacity() + self.fresh.capacity()) * size_of::<u32>();
-        own + self.index.memory()
+        self.lookup.memory()
             + match &self.kind {
                 Kind::Unit => 0,
                 Kind::Ints { values, .. } => values.capacity() * size_of::<i64>(),
-                Kind::Bytes { values, .. } | Kind::Rows { values, .. } => values.memory(),
+                Kind::Bytes(keys) => keys.memory(),
+                Kind::Rows { values, .. } => values.memory(),
             }
     }
-}
-
-fn put<T: Default>(values: &mut Vec<T>, id: u32, value: T) {
-    let index = id as usize;
-    if index >= values.len() {
-        values.resize_with(index + 1, T::default);
-    }
-    values[index] = value;
-}
-
-#[inline]
-fn intern_bytes(
-    hasher: &DefaultHashBuilder,
-    index: &mut IdIndex,
-    values: &mut ByteArena,
-    bytes: &[u8],
-    issue: &mut impl FnMut() -> u32,
-) -> u32 {
-    let hash = hasher.hash_one(bytes);
-    if let Some(id) = index.find(hash, |id| values.get(id) == bytes) {
-        return id;
-    }
-    let id = issue();
-    values.put(id, bytes);
-    index.insert(hash, id, |id| hasher.hash_one(values.get(id)));
-    id
 }
 
 fn is_int_like(data_type: &DataType) -> bool {
@@ -424,13 +329,15 @@ mod tests {
             let types: Vec<_> = columns.iter().map(|c| c.data_type().clone()).collect();
             let mut table = KeyTable::new(&types).unwrap();
             let first = ids(&mut table, &columns);
-            assert_eq!(first, [0, 1, 2, 0, 3], "{types:?}");
+            assert_eq!(first[0], first[3], "{types:?}");
+            let distinct: std::collections::BTreeSet<u32> = first.iter().copied().collect();
+            assert_eq!(distinct, (0..4).collect(), "{types:?}");
             assert_eq!(ids(&mut table, &columns), first, "{types:?}");
             assert_eq!(table.len(), 4);
             assert_eq!(&table.columns(&first).unwrap(), &columns);
             let mut order = vec![3, 2, 1, 0, 2];
             table.sort_unique(&mut order);
-            assert_eq!(order[0], 1, "nulls first: {types:?}");
+            assert_eq!(order[0], first[1], "nulls first: {types:?}");
             assert_eq!(order.len(), 4);
         }
     }
@@ -442,9 +349,8 @@ mod tests {
             let mut table = KeyTable::new(&types).unwrap();
             ids(&mut table, &columns);
             assert_eq!(table.take_fresh(), [0, 1, 2, 3]);
-            table.release(1);
-            table.release(0);
-            table.release(0);
+            table.release(&[1, 0, 0]);
+            table.release(&[0, 77]);
             assert_eq!(table.len(), 2, "{types:?}");
             let again = ids(&mut table, &columns);
             assert_eq!(table.len(), 4);
@@ -471,13 +377,15 @@ mod tests {
                 assert_eq!(*known.entry(key.clone()).or_insert(id), id, "{key:?}");
             }
             assert_eq!(table.len(), known.len());
+            let mut gone = vec![];
             known.retain(|key, id| {
                 let stays = (key.len() + round) % 3 > 0;
                 if !stays {
-                    table.release(*id);
+                    gone.push(*id);
                 }
                 stays
             });
+            table.release(&gone);
         }
     }
 
@@ -493,7 +401,7 @@ mod tests {
     fn no_key_is_one_group() {
         let mut table = KeyTable::new(&[]).unwrap();
         assert_eq!(ids(&mut table, &[]), [0, 0]);
-        table.release(0);
+        table.release(&[0]);
         assert_eq!(table.len(), 1);
     }
 }

@@ -6,6 +6,7 @@
 
 mod byte_arena;
 mod id_index;
+mod key_lookup;
 mod key_table;
 mod layout;
 mod location;
@@ -15,6 +16,7 @@ mod schema;
 mod short_keys;
 mod state_file;
 mod state_log;
+mod string_keys;
 
 pub use key_table::KeyTable;
 pub(crate) use key_table::normalize_floats;

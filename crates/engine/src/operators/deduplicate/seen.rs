@@ -157,8 +157,8 @@ impl Seen {
         let gone = self.expiry.take_until(micros);
         for id in &gone {
             self.known[*id as usize] = false;
-            self.keys.release(*id);
         }
+        self.keys.release(&gone);
         self.live -= gone.len();
         gone.len()
     }

@@ -102,8 +102,8 @@ impl KeyedGroups {
         self.buffers.clear(gone);
         for id in gone {
             self.exists[*id as usize] = false;
-            self.keys.release(*id);
         }
+        self.keys.release(gone);
         let removed = i64::try_from(gone.len()).unwrap_or(i64::MAX);
         self.live -= removed;
         removed
@@ -192,11 +192,9 @@ impl Groups for KeyedGroups {
         counts.updated = i64::try_from(self.dirty.len()).unwrap_or(i64::MAX);
         counts.dropped = i64::try_from(self.late.len()).unwrap_or(i64::MAX);
         counts.removed = self.remove(&leaving);
-        for id in self.keys.take_fresh() {
-            if self.keys.contains(id) && !self.exists[id as usize] {
-                self.keys.release(id);
-            }
-        }
+        let mut unused = self.keys.take_fresh();
+        unused.retain(|id| !self.exists[*id as usize]);
+        self.keys.release(&unused);
         counts.total = self.live;
         Ok((emission, counts))
     }

@@ -263,10 +263,10 @@ impl PaneGroups {
             let gone = self.panes.extract(key, |p| p.at < threshold);
             released.extend(gone.iter().map(|p| p.slot));
             if self.panes.of(key).is_empty() {
-                self.keys.release(key);
                 emptied.push(key);
             }
         }
+        self.keys.release(&emptied);
         self.held -= released.len();
         self.buffers.release(&released);
         emptied.into_iter().for_each(|key| self.forget_stacks(key));
@@ -415,11 +415,9 @@ impl Groups for PaneGroups {
         if let Some(last) = last {
             self.drop_panes(self.grid.first_needed_after(last));
         }
-        for key in self.keys.take_fresh() {
-            if self.keys.contains(key) && self.panes.of(key).is_empty() {
-                self.keys.release(key);
-            }
-        }
+        let mut unused = self.keys.take_fresh();
+        unused.retain(|key| self.panes.of(*key).is_empty());
+        self.keys.release(&unused);
         self.live -= counts.removed;
         counts.total = self.live;
         Ok((emission, counts))

@@ -237,15 +237,13 @@ impl SessionGroups {
     /// Gives back the slots of sessions that are gone, and keys without sessions.
     fn forget(&mut self, gone: &[(u32, Session)]) {
         self.buffers.release(&gone.iter().map(|(_, session)| session.slot).collect::<Vec<_>>());
-        for (key, _) in gone {
-            self.release_if_empty(*key);
-        }
+        self.release_empty(gone.iter().map(|(key, _)| *key).collect());
     }
 
-    fn release_if_empty(&mut self, key: u32) {
-        if self.keys.contains(key) && self.sessions.of(key).is_empty() {
-            self.keys.release(key);
-        }
+    /// Releases those of `keys` that have no session.
+    fn release_empty(&mut self, mut keys: Vec<u32>) {
+        keys.retain(|key| self.sessions.of(*key).is_empty());
+        self.keys.release(&keys);
     }
 
     /// Results of `sessions`, sorted by start, then key.
@@ -366,9 +364,8 @@ impl Groups for SessionGroups {
         };
         self.counts.removed += count(passed.len());
         self.forget(&passed);
-        for key in self.keys.take_fresh() {
-            self.release_if_empty(key);
-        }
+        let fresh = self.keys.take_fresh();
+        self.release_empty(fresh);
         self.counts.total = self.live;
         Ok((emission, self.counts))
     }

@@ -376,12 +376,10 @@ impl JoinState {
             }
             self.kept_mut(side).drop_gone();
         }
-        let idle = std::mem::take(&mut self.idle_keys);
-        for key in self.keys.take_fresh().into_iter().chain(idle) {
-            if self.keys.contains(key) && self.uses.get(key as usize).is_none_or(|uses| *uses == 0) {
-                self.keys.release(key);
-            }
-        }
+        let mut idle = std::mem::take(&mut self.idle_keys);
+        idle.extend(self.keys.take_fresh());
+        idle.retain(|key| self.uses.get(*key as usize).is_none_or(|uses| *uses == 0));
+        self.keys.release(&idle);
         metrics.num_rows_total = count(self.left.len() + self.right.len());
         metrics.num_rows_updated = self.counts.updated;
         metrics.num_rows_removed = self.counts.removed;
@@ -401,14 +399,17 @@ impl JoinState {
             Side::Left => left,
             Side::Right => right,
         };
-        kept.evict(aged.as_micros(), |key| {
+        let mut idle = vec![];
+        let evicted = kept.evict(aged.as_micros(), |key| {
             if let Some(uses) = uses.get_mut(key as usize) {
                 *uses -= 1;
                 if *uses == 0 {
-                    keys.release(key);
+                    idle.push(key);
                 }
             }
-        })
+        });
+        keys.release(&idle);
+        evicted
     }
 
     /// Rows as they are stored.
