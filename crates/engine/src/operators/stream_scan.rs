@@ -171,9 +171,10 @@ impl ExecutionPlan for StreamScanExec {
 }
 
 /// How many pieces are open at once: one that is handed out, and one for each core to decode.
+/// Above one, so for a single piece too, decoding runs beside what is done with the rows.
 fn pieces_ahead(input: &BatchInput) -> usize {
     let bytes: u64 = input.splits.iter().map(|s| s.size_hint()).sum();
-    if bytes < SMALL_BATCH || input.splits.len() < 2 {
+    if bytes < SMALL_BATCH {
         return 1;
     }
     std::thread::available_parallelism().map_or(2, usize::from).max(2) + 1

@@ -1,6 +1,8 @@
 //! Parquet through Arrow's reader and writer, with Spark's types and metadata.
 
 mod adapt;
+mod column_sets;
+mod dictionary;
 mod reader;
 mod writer;
 

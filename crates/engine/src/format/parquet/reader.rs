@@ -20,6 +20,7 @@ use datafusion::{
 use super::{
     ROW_METADATA,
     adapt::{adapt, spark_type},
+    column_sets::{ColumnSet, column_sets, together},
 };
 use crate::{
     Result, SparkError,
@@ -55,24 +56,27 @@ impl ParquetReader {
     }
 }
 
-fn metadata(file: &FileRef) -> Result<(File, ArrowReaderMetadata)> {
-    let handle = File::open(&file.path).map_err(|e| match e.kind() {
+fn opened(file: &FileRef) -> Result<File> {
+    File::open(&file.path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             SparkError::new("FAILED_READ_FILE.FILE_NOT_EXIST").with("path", file_uri(&file.path)).caused_by(e)
         }
         _ => file.failed(e),
-    })?;
+    })
+}
+
+fn metadata(file: &FileRef) -> Result<ArrowReaderMetadata> {
+    let handle = opened(file)?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let metadata = ArrowReaderMetadata::load(&handle, options).map_err(|e| {
+    ArrowReaderMetadata::load(&handle, options).map_err(|e| {
         SparkError::new("FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER")
             .with("path", file_uri(&file.path))
             .caused_by(e)
-    })?;
-    Ok((handle, metadata))
+    })
 }
 
 fn schema_of(file: &FileRef) -> Result<Schema> {
-    let (_, metadata) = metadata(file)?;
+    let metadata = metadata(file)?;
     let keys = metadata.metadata().file_metadata().key_value_metadata();
     let spark =
         keys.and_then(|k| k.iter().find(|kv| kv.key == ROW_METADATA)).and_then(|kv| kv.value.as_deref());
@@ -133,7 +137,7 @@ impl ReadFormat for ParquetReader {
         projection: &[usize],
     ) -> Result<SendableRecordBatchStream> {
         let output: SchemaRef = Arc::new(schema.project(projection)?);
-        let (handle, metadata) = metadata(file)?;
+        let metadata = metadata(file)?;
         // Position in the file of each wanted column; the exact name wins.
         let own = metadata.schema().fields();
         let position = |name: &str| {
@@ -141,19 +145,21 @@ impl ReadFormat for ParquetReader {
             exact.or_else(|| own.iter().position(|f| f.name().eq_ignore_ascii_case(name)))
         };
         let wanted: Vec<Option<usize>> = output.fields().iter().map(|f| position(f.name())).collect();
-        let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.iter().copied().flatten());
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
-            .with_batch_size(BATCH_ROWS)
-            .with_projection(mask)
-            .build()
-            .map_err(|e| file.failed(e))?;
-        // The reader's columns stand in file order.
-        let mut order: Vec<usize> = wanted.iter().copied().flatten().collect();
-        order.sort_unstable();
-        order.dedup();
-        let columns = wanted.iter().map(|w| w.and_then(|p| order.iter().position(|o| *o == p))).collect();
-        let rows = Rows { reader, columns, output: Arc::clone(&output), uri: file_uri(&file.path) };
-        Ok(batch_stream(output, file.clone(), rows))
+        let mut present: Vec<usize> = wanted.iter().copied().flatten().collect();
+        present.sort_unstable();
+        present.dedup();
+        let sets = column_sets(metadata.metadata(), file.size, &present);
+        let sets = sets.into_iter().enumerate().map(|(number, roots)| {
+            // What the file lacks comes with the first set.
+            let own = |at: &usize| wanted[*at].map_or(number == 0, |root| roots.contains(&root));
+            let positions: Vec<usize> = (0..wanted.len()).filter(own).collect();
+            let output: SchemaRef = Arc::new(output.project(&positions)?);
+            let wanted: Vec<_> = positions.iter().map(|at| wanted[*at]).collect();
+            // Each has a place in the file of its own.
+            let rows = Rows::open(file, opened(file)?, &metadata, &wanted, &output)?;
+            Ok(ColumnSet { positions, rows: batch_stream(output, file.clone(), rows) })
+        });
+        Ok(together(Arc::clone(&output), sets.collect::<Result<Vec<_>>>()?))
     }
 }
 
@@ -178,6 +184,28 @@ impl Iterator for Rows {
 }
 
 impl Rows {
+    /// The columns `wanted` of a file, which are the fields of `output`; `None` is one of nulls.
+    fn open(
+        file: &FileRef,
+        handle: File,
+        metadata: &ArrowReaderMetadata,
+        wanted: &[Option<usize>],
+        output: &SchemaRef,
+    ) -> Result<Self> {
+        // The reader's columns stand in file order.
+        let mut order: Vec<usize> = wanted.iter().copied().flatten().collect();
+        order.sort_unstable();
+        order.dedup();
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), order.iter().copied());
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata.clone())
+            .with_batch_size(BATCH_ROWS)
+            .with_projection(mask)
+            .build()
+            .map_err(|e| file.failed(e))?;
+        let columns = wanted.iter().map(|w| w.and_then(|p| order.iter().position(|o| *o == p))).collect();
+        Ok(Self { reader, columns, output: Arc::clone(output), uri: file_uri(&file.path) })
+    }
+
     fn adapted(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = self
             .columns

@@ -13,11 +13,16 @@ use datafusion::{
     parquet::{
         arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
         basic::{Compression, GzipLevel, ZstdLevel},
-        file::{metadata::KeyValue, properties::WriterProperties},
+        errors::ParquetError,
+        file::{
+            metadata::KeyValue,
+            properties::{WriterProperties, WriterPropertiesBuilder},
+        },
+        schema::types::ColumnPath,
     },
 };
 
-use super::ROW_METADATA;
+use super::{ROW_METADATA, dictionary::too_many_values};
 use crate::{
     Result, SparkError,
     format::{FileEncoder, Options, WriteFormat, schema_check::sql_type, spark_schema::schema_to_json},
@@ -80,14 +85,10 @@ impl WriteFormat for ParquetWriter {
             .set_key_value_metadata(Some(metadata))
             .set_created_by(format!("millstream version {}", env!("CARGO_PKG_VERSION")))
             // Spark's names inside lists and maps.
-            .set_coerce_types(true)
-            .build();
+            .set_coerce_types(true);
         let stored: SchemaRef =
             Arc::new(Schema::new(schema.fields().iter().map(stored_field).collect::<Vec<_>>()));
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&stored), options)
-            .map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))?;
-        Ok(Box::new(Encoder { stored, writer }))
+        Ok(Box::new(Encoder { stored, file: File::Empty(properties) }))
     }
 }
 
@@ -117,7 +118,41 @@ fn stored_field(field: &Arc<Field>) -> Arc<Field> {
 
 struct Encoder {
     stored: SchemaRef,
-    writer: ArrowWriter<Vec<u8>>,
+    file: File,
+}
+
+/// What the first rows are decides how the file is written.
+enum File {
+    Empty(WriterPropertiesBuilder),
+    Started(Box<ArrowWriter<Vec<u8>>>),
+}
+
+impl Encoder {
+    /// The file, begun for `rows` if nothing is in it.
+    fn writer(&mut self, rows: &RecordBatch) -> Result<&mut ArrowWriter<Vec<u8>>> {
+        if let File::Empty(properties) = &self.file {
+            let mut properties = properties.clone();
+            for column in too_many_values(rows) {
+                let path = ColumnPath::new(vec![self.stored.field(column).name().clone()]);
+                properties = properties.set_column_dictionary_enabled(path, false);
+            }
+            self.file = File::Started(Box::new(started(properties, &self.stored)?));
+        }
+        match &mut self.file {
+            File::Started(writer) => Ok(writer),
+            File::Empty(_) => Err(SparkError::internal("a Parquet file was not begun")),
+        }
+    }
+}
+
+fn started(properties: WriterPropertiesBuilder, stored: &SchemaRef) -> Result<ArrowWriter<Vec<u8>>> {
+    let options =
+        ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(stored), options).map_err(failed)
+}
+
+fn failed(error: ParquetError) -> SparkError {
+    SparkError::internal("cannot write Parquet").caused_by(error)
 }
 
 impl FileEncoder for Encoder {
@@ -140,14 +175,21 @@ impl FileEncoder for Encoder {
             })
             .collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.stored), columns)?;
-        self.writer.write(&batch).map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))
+        self.writer(&batch)?.write(&batch).map_err(failed)
     }
 
     fn len(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+        match &self.file {
+            File::Empty(_) => 0,
+            File::Started(writer) => writer.bytes_written() + writer.in_progress_size(),
+        }
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>> {
-        self.writer.into_inner().map_err(|e| SparkError::internal("cannot write Parquet").caused_by(e))
+        let writer = match self.file {
+            File::Empty(properties) => started(properties, &self.stored)?,
+            File::Started(writer) => *writer,
+        };
+        writer.into_inner().map_err(failed)
     }
 }
