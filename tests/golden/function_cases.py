@@ -166,11 +166,11 @@ STRING = (
        "F.repeat('str', 0)", "F.startswith('str', lit('a'))", "F.endswith('str', lit('c'))", "F.contains('str', lit('o'))", "F.contains('str', 'num')",
        "F.format_string('%d-%s', 'i', 'str')", "F.format_string('%5.2f|%05d|%x|%-5s|', 'e', 'i', 'i', 'str')", "F.format_string('%%')", "F.printf(lit('%s %s'), 'str', 'd')", "F.format_number('e', 2)",
        "F.format_number('i', 0)", "F.format_number('d', 3)", "F.format_number('dec', 1)", "F.format_number('l', 2)", "F.chr('i')", "F.chr('b')", "F.char('l')", "F.unbase64(F.base64('str'))",
-       "F.unbase64('str')", "F.space(lit(3))", "F.substring_index('str', ',', 2)", "F.substring_index('str', ',', -1)", "F.levenshtein('str', 'num')", "F.overlay('str', lit('XX'), 2)",
+       "F.unbase64('str')", "F.space(lit(3))", "F.substring_index('str', ',', 2)", "F.substring_index('str', ',', -1)", "F.levenshtein('str', 'num')", "F.levenshtein('str', 'num', 2)", "F.overlay('str', lit('XX'), 2)",
        "F.overlay('str', lit('XX'), 2, 0)", "F.trim('str', lit('a '))", "F.ltrim('str', lit(' a'))", "F.rtrim('str', lit('c '))", "F.find_in_set('num', 'str')", "F.split_part('str', lit(','), lit(2))",
        "F.elt(lit(1), 'str', 'num')", "F.encode('str', 'UTF-8')", "F.decode('bin', 'UTF-8')", "F.to_binary('str', lit('utf-8'))", "F.url_encode('str')", "F.url_decode(F.url_encode('str'))",
        "F.ilike('str', lit('A%'))", "F.like('str', lit('%l%'))", "F.mask('str')", "F.sentences('str')"]
-    + [f"sql:{e}" for e in ["upper(str)", "substring(str, 2)", "substring(str FROM 2 FOR 3)", "trim(BOTH 'a' FROM str)", "trim(str)", "str || '-' || i", "concat(str, '!')", "position('l' IN str)", "lpad(str, 5)",
+    + [f"sql:{e}" for e in ["upper(str)", "levenshtein(str, num, i)", "levenshtein('kitten', 'sitting', -1)", "substring(str, 2)", "substring(str FROM 2 FOR 3)", "trim(BOTH 'a' FROM str)", "trim(str)", "str || '-' || i", "concat(str, '!')", "position('l' IN str)", "lpad(str, 5)",
        "replace(str, 'a')", "split(str, ',')", "initcap('hello world')", "regexp_extract('100-200', '(\\\\d+)-(\\\\d+)')", "length('abc')", "char_length('abc')", "left(str, 2)", "format_string('%s', i)", "ascii('a')", "nvl(str, 'x')"]]
 )
 

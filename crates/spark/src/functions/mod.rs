@@ -22,6 +22,7 @@ pub(crate) mod grouping;
 mod hash;
 mod json;
 mod kernel;
+pub(crate) mod levenshtein;
 mod math;
 mod misc;
 mod missing;

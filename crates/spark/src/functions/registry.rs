@@ -6,8 +6,8 @@ use millstream_engine::SparkError;
 
 use super::{
     Function, aggregate, array, cast, collection, conditional, date_fields, date_time, format_string,
-    grouping, hash, json, math, misc, missing::MISSING, nondeterministic, operator, regex, string,
-    time_window, timestamp_units,
+    grouping, hash, json, levenshtein, math, misc, missing::MISSING, nondeterministic, operator, regex,
+    string, time_window, timestamp_units,
 };
 
 /// The families, in no particular order; a name belongs to one.
@@ -18,6 +18,7 @@ const FAMILIES: &[&[Function]] = &[
     aggregate::FUNCTIONS,
     time_window::FUNCTIONS,
     string::FUNCTIONS,
+    levenshtein::FUNCTIONS,
     regex::FUNCTIONS,
     date_fields::FUNCTIONS,
     date_time::FUNCTIONS,

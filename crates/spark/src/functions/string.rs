@@ -72,7 +72,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["substring_index"], &[Str, Str, Int], 3, Output::String, substring_index),
     kernel(&["split_part"], &[Str, Str, Int], 3, Output::String, split_part),
     kernel(&["find_in_set"], &[Str, Str], 2, Output::Int, find_in_set),
-    custom(&["levenshtein"], 2, 2, levenshtein),
     custom(&["overlay"], 3, 4, overlay),
     kernel(&["encode"], &[Str, Str], 2, Output::Binary, encode),
     kernel(&["decode"], &[Binary, Str], 2, Output::String, decode),
@@ -94,7 +93,7 @@ fn test(args: &Args, f: impl Fn(&str, &str) -> bool) -> Result<ArrayRef> {
 }
 
 /// A function that is null only where an argument is.
-fn strict(
+pub(super) fn strict(
     call: Call,
     shown: String,
     inputs: &[Input],
@@ -641,33 +640,6 @@ fn find_in_set(args: &Args) -> Result<ArrayRef> {
         }
         Ok(count(sets.value(row).split(',').position(|item| item == word).map_or(0, |i| i + 1)))
     })
-}
-
-fn levenshtein(call: Call) -> Result<TypedExpr> {
-    let shown = call.sql_as("levenshtein");
-    strict(call, shown, &[Str, Str], "levenshtein", DataType::Int32, |args| {
-        let (a, b) = (args.strings(0)?, args.strings(1)?);
-        args.build::<Int32Type>(|row| Ok(count(distance(a.value(row), b.value(row)))))
-    })
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut line: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in line.iter_mut().skip(1).zip(&b) {
-            let next = (diagonal + usize::from(x != *y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = next;
-            left = next;
-        }
-        if let Some(first) = line.first_mut() {
-            *first = i + 1;
-        }
-    }
-    line.last().copied().unwrap_or(0)
 }
 
 fn overlay(mut call: Call) -> Result<TypedExpr> {

@@ -12,6 +12,7 @@ use millstream_engine::{Result, SparkError};
 
 use crate::{
     expression::TypedExpr,
+    functions::levenshtein::distance,
     types::{quote_identifier, sql_name},
 };
 
@@ -175,7 +176,7 @@ fn suggestions(columns: &[Attribute], parts: &[String]) -> String {
     let base = parts.iter().map(|p| quote_if_odd(p)).collect::<Vec<_>>().join(".");
     let mut names: Vec<String> =
         candidates.iter().map(|c| quote_parts(&c[c.len().saturating_sub(keep)..])).collect();
-    names.sort_by_key(|name| levenshtein(name, &base));
+    names.sort_by_key(|name| distance(name, &base));
     names.truncate(5);
     names.join(", ")
 }
@@ -188,23 +189,6 @@ fn quote_if_odd(part: &str) -> String {
 /// Parts in backticks, joined by dots.
 pub fn quote_parts(parts: &[String]) -> String {
     parts.iter().map(|p| quote_identifier(p)).collect::<Vec<_>>().join(".")
-}
-
-fn levenshtein(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-        for (j, cb) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -251,6 +235,5 @@ mod tests {
     fn suggestions_drop_a_qualifier_that_all_share() {
         let c = columns(&["t.apple", "t.bread", "t.cherry", "t.date", "t.elder", "t.fig"]);
         assert_eq!(found(&c, "brea"), "`bread`, `date`, `fig`, `apple`, `elder`");
-        assert_eq!(levenshtein("kitten", "sitting"), 3);
     }
 }
