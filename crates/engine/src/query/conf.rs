@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::checkpoint::{LogRetention, Retention};
+use crate::{
+    checkpoint::{LogRetention, Retention},
+    time::time_setting_ms,
+};
 
 /// `spark.*` settings by full name, as they stood when the query was started; a restart
 /// overrides those that the checkpoint froze.
@@ -92,7 +95,7 @@ impl QueryConf {
         let log = |of: &str| {
             let key = |name: &str| format!("spark.sql.streaming.{of}.log.{name}");
             let standard = LogRetention::default();
-            let delay = self.get(&key("cleanupDelay")).and_then(milliseconds);
+            let delay = self.get(&key("cleanupDelay")).and_then(|text| time_setting_ms(text, 1));
             LogRetention {
                 min_batches,
                 compact_interval: self.number(&key("compactInterval"), standard.compact_interval),
@@ -121,24 +124,6 @@ impl QueryConf {
     pub(crate) fn force_delete_temporary_checkpoint(&self) -> bool {
         self.flag("spark.sql.streaming.forceDeleteTempCheckpointLocation", false)
     }
-}
-
-/// A duration as Spark's settings write it: `10m`, `600000ms`, a bare number of milliseconds.
-fn milliseconds(text: &str) -> Option<i64> {
-    let text = text.trim().to_ascii_lowercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: i64 = number.parse().ok()?;
-    let factor = match unit {
-        "us" => return Some(number / 1000),
-        "" | "ms" => 1,
-        "s" => 1000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
 }
 
 #[cfg(test)]
