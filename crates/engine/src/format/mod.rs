@@ -8,6 +8,7 @@ pub mod date_pattern;
 pub mod datetime_text;
 mod input;
 mod json;
+pub(crate) mod number_scan;
 pub mod number_text;
 mod options;
 mod parquet;

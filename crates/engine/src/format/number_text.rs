@@ -1,4 +1,5 @@
-//! Numbers from text, as Java reads them: what the codecs share.
+//! Whole texts as numbers, as Java reads them: what the codecs share. Numbers at the front of a
+//! longer text are read by [`super::number_scan`].
 //!
 //! All functions take bytes, allocate nothing on their usual path and answer `None` where
 //! Java's parser throws.
@@ -23,127 +24,6 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
         value = value.checked_mul(10)?.checked_sub(i64::from(digit))?;
     }
     if negative { Some(value) } else { value.checked_neg() }
-}
-
-/// Appends the decimal digits at `at` to `value` and says where they end. The value wraps
-/// beyond 2^64: the caller counts digits.
-///
-/// Eight bytes are looked at in one go: a sixth less time than digit by digit for numbers
-/// like `0.123046875`, whose lengths a processor cannot foresee. For a digit or two, as
-/// before the point, it is slower.
-#[inline]
-fn scan_digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
-    while let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let digits = u64::from_le_bytes(*bytes) ^ 0x3030_3030_3030_3030;
-        // The top bit of each byte that is no digit. A carry into a byte comes only from one
-        // below that is no digit either, and only the lowest counts.
-        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
-        if others != 0 {
-            let count = others.trailing_zeros() / 8;
-            // As if zeros stood in front: the first digit is the lowest byte.
-            let front = eight((digits << 8) << (56 - 8 * count));
-            let ten = TENS.get(count as usize).copied().unwrap_or(1);
-            return (value.wrapping_mul(ten).wrapping_add(front), at + count as usize);
-        }
-        value = value.wrapping_mul(100_000_000).wrapping_add(eight(digits));
-        at += 8;
-    }
-    digit_by_digit(text, at, value)
-}
-
-/// As [`scan_digits`], for few digits.
-#[inline]
-fn digit_by_digit(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
-    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        at += 1;
-    }
-    (value, at)
-}
-
-const TENS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-/// The number whose eight digits are the bytes, first digit lowest: pairs, then fours, then
-/// all in three multiplications.
-#[inline]
-fn eight(digits: u64) -> u64 {
-    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff
-}
-
-/// Decimal digits at `pos` as an integer with an optional sign, and where they end.
-///
-/// Only what surely fits: `None` for no digits or more than 18, for the caller to try the
-/// whole field with [`parse_i64`].
-#[inline]
-pub(crate) fn scan_i64(text: &[u8], pos: usize) -> Option<(i64, usize)> {
-    let mut at = pos;
-    let negative = match text.get(at)? {
-        b'-' => {
-            at += 1;
-            true
-        }
-        b'+' => {
-            at += 1;
-            false
-        }
-        _ => false,
-    };
-    let start = at;
-    let (value, at) = scan_digits(text, at, 0);
-    if at == start || at - start > 18 {
-        return None;
-    }
-    let value = value as i64;
-    Some((if negative { -value } else { value }, at))
-}
-
-const POWERS_OF_TEN: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19, 1e20, 1e21, 1e22,
-];
-
-/// A decimal number at `pos` as a double, and where it ends.
-///
-/// Only where one multiplication or division by an exact power of ten rounds once, hence
-/// correctly (mantissa up to 2^53, exponent up to 22); `None` for everything else.
-#[inline]
-pub(crate) fn scan_f64(text: &[u8], pos: usize) -> Option<(f64, usize)> {
-    let mut at = pos;
-    let negative = match text.get(at)? {
-        b'-' => {
-            at += 1;
-            true
-        }
-        b'+' => {
-            at += 1;
-            false
-        }
-        _ => false,
-    };
-    let start = at;
-    let (mut mantissa, mut at) = digit_by_digit(text, at, 0);
-    let mut digits = at - start;
-    let mut exponent = 0i32;
-    if text.get(at) == Some(&b'.') {
-        let point = at + 1;
-        (mantissa, at) = scan_digits(text, point, mantissa);
-        digits += at - point;
-        exponent = -i32::try_from(at - point).ok()?;
-    }
-    if digits == 0 || digits > 19 || mantissa > (1 << 53) {
-        return None;
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        let (value, end) = scan_i64(text, at + 1)?;
-        exponent += i32::try_from(value).ok().filter(|e| e.abs() < 1000)?;
-        at = end;
-    }
-    let power = POWERS_OF_TEN.get(usize::try_from(exponent.unsigned_abs()).ok()?)?;
-    let value = mantissa as f64;
-    let value = if exponent < 0 { value / power } else { value * power };
-    Some((if negative { -value } else { value }, at))
 }
 
 /// `Double.parseDouble`: surrounding blanks, `NaN`, `Infinity`, a type suffix and
@@ -268,8 +148,6 @@ pub(crate) fn trim_java(text: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -320,37 +198,6 @@ mod tests {
         }
         for bad in ["1000", "999.995", "", ".", "1 ", "abc", "1e", "1e99999999999999999999"] {
             assert_eq!(parse_decimal(bad.as_bytes(), 5, 2), None, "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn scanned_doubles_equal_the_full_parser(text in "[+-]?[0-9]{0,12}\\.?[0-9]{0,9}(e[+-]?[0-9]{1,2})?") {
-            if let Some((value, end)) = scan_f64(text.as_bytes(), 0) {
-                let full: f64 = text[..end].parse().unwrap();
-                prop_assert_eq!(value.to_bits(), full.to_bits());
-            }
-        }
-
-        #[test]
-        fn digits_in_eights_equal_digits_one_by_one(text in "[0-9]{0,19}[^0-9]?.{0,9}", before in 0u64..1000) {
-            let text = text.as_bytes();
-            let (mut value, mut end) = (before, 0);
-            while let Some(digit) = text.get(end).filter(|b| b.is_ascii_digit()) {
-                value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-                end += 1;
-            }
-            prop_assert_eq!(scan_digits(text, 0, before), (value, end));
-        }
-
-        #[test]
-        fn scanned_integers_equal_the_full_parser(value in any::<i64>()) {
-            let text = value.to_string();
-            if let Some((scanned, end)) = scan_i64(text.as_bytes(), 0) {
-                prop_assert_eq!(end, text.len());
-                prop_assert_eq!(scanned, value);
-            }
-            prop_assert_eq!(parse_i64(text.as_bytes()), Some(value));
         }
     }
 }

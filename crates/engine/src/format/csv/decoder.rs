@@ -15,6 +15,7 @@ use memchr::{memchr, memchr2, memmem};
 use super::{
     convert::{self, Kind},
     options::CsvReadOptions,
+    plain_lines::PlainLines,
     tokenizer::{TokenError, Tokens, record},
 };
 use crate::{
@@ -23,12 +24,17 @@ use crate::{
         ParseMode,
         column_builder::{ColumnBuilder, Values},
         input::LineEnd,
-        number_text::{scan_f64, scan_i64},
+        number_scan::{field_f64, field_i64, scan_f64, scan_i64},
     },
 };
 
 /// Rows gathered before a batch is handed out.
 pub(crate) const BATCH_ROWS: usize = 32 * 1024;
+
+/// Fewer plain lines than this in a row do not pay.
+const FEW: usize = 16;
+/// So many lines are taken singly then.
+const PAUSE: usize = 64;
 
 /// Turns lines into batches of the projected columns.
 pub(crate) struct Decoder {
@@ -44,6 +50,10 @@ pub(crate) struct Decoder {
     check_count: bool,
     /// No option stands in the way of the one-pass path.
     fast: bool,
+    /// Nor in that of many lines at a time.
+    plain: Option<PlainLines>,
+    /// Lines to take singly before trying again to take many.
+    pause: usize,
     rows: usize,
     tokens: Tokens,
     line_break: &'static str,
@@ -105,8 +115,20 @@ impl Decoder {
             && d.max_chars.is_none()
             && numbers_are_plain(&options)
             && d.max_columns >= fields.len().max(1024);
+        let delimiter = d.delimiter.first().copied().unwrap_or(b',');
+        // What a malformed line does to its row needs the line.
+        let many = fast
+            && options.null_value.is_empty()
+            && options.mode == ParseMode::Permissive
+            && corrupt.is_none()
+            && options.line_end == LineEnd::Any
+            && !fields.is_empty()
+            && ![delimiter, d.quote].iter().any(|b| matches!(b, b'\n' | b'\r'));
+        let plain = many.then(|| PlainLines::new(delimiter, d.quote, fields.len(), check_count));
         Ok(Self {
             fast,
+            plain,
+            pause: 0,
             options,
             output,
             fields,
@@ -123,6 +145,7 @@ impl Decoder {
     #[cfg(test)]
     pub(crate) fn set_fast(&mut self, fast: bool) {
         self.fast &= fast;
+        self.plain = self.plain.take().filter(|_| fast);
     }
 
     /// Rows gathered so far.
@@ -135,6 +158,42 @@ impl Decoder {
         let arrays = self.columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), arrays, &options)?)
+    }
+
+    /// Decodes many of the lines that `text` starts with, where they are plain; returns where
+    /// the next one starts, 0 if the first one has to be decoded as a single [`line`](Self::line).
+    pub(crate) fn plain_lines(&mut self, text: &[u8]) -> Result<usize> {
+        let Some(mut plain) = self.plain.take() else { return Ok(0) };
+        let next = self.take_plain(&mut plain, text);
+        self.plain = Some(plain);
+        next
+    }
+
+    fn take_plain(&mut self, plain: &mut PlainLines, text: &[u8]) -> Result<usize> {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return Ok(0);
+        }
+        let next = plain.split(text, BATCH_ROWS.saturating_sub(self.rows), |line| self.is_skipped(line));
+        if plain.lines() < FEW {
+            self.pause = PAUSE;
+        }
+        for (field, target) in self.fields.iter().enumerate() {
+            let Some(Target { column, kind }) = *target else { continue };
+            let Some(column) = self.columns.get_mut(column) else { continue };
+            for (start, end) in plain.field(field) {
+                if start == end {
+                    column.push_null();
+                } else if !push_field(kind, text, start, end, column) {
+                    let token = text.get(start..end).unwrap_or_default();
+                    if !convert::append(kind, token, &self.options.values, column)? {
+                        column.push_null();
+                    }
+                }
+            }
+        }
+        self.rows += plain.lines();
+        Ok(next)
     }
 
     /// Decodes the line that `text` starts with: `length` bytes without its terminator. What
@@ -483,6 +542,27 @@ fn simple_quoted(
         Some(next) if *next == delimiter => Some((start, end, end + 2)),
         _ => None,
     }
+}
+
+/// Appends the number from `start` to `end`; false, and nothing is appended, if it is not a
+/// usual one.
+#[inline]
+fn push_field(kind: Kind, text: &[u8], start: usize, end: usize, column: &mut ColumnBuilder) -> bool {
+    let whole = |(value, found)| (found == end).then_some(value);
+    let pushed = match (kind, &mut column.values) {
+        (Kind::F64, Values::F64(values)) => field_f64(text, start, end)
+            .or_else(|| scan_f64(text, start).and_then(whole))
+            .map(|value| values.push(value)),
+        (Kind::I64, Values::I64(values)) => field_i64(text, start, end).map(|value| values.push(value)),
+        (Kind::I32, Values::I32(values)) => field_i64(text, start, end)
+            .and_then(|value| i32::try_from(value).ok())
+            .map(|value| values.push(value)),
+        _ => None,
+    };
+    if pushed.is_some() {
+        column.mark_valid();
+    }
+    pushed.is_some()
 }
 
 /// Parses a number that ends at a delimiter or the line's end; returns where it ends. The

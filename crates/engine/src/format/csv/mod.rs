@@ -4,6 +4,7 @@ pub(crate) mod convert;
 mod decoder;
 mod infer;
 mod options;
+mod plain_lines;
 mod reader;
 mod tokenizer;
 mod writer;

@@ -125,6 +125,13 @@ impl Lines {
             }
             let block = self.lines.block();
             while self.at < block.len() && self.decoder.rows() < BATCH_ROWS {
+                if self.clean {
+                    let many = self.decoder.plain_lines(block.get(self.at..).unwrap_or_default())?;
+                    self.at += many;
+                    if many > 0 {
+                        continue;
+                    }
+                }
                 let (end, next) = self.line_end.line(block, self.at);
                 let (text, length) = (block.get(self.at..).unwrap_or_default(), end - self.at);
                 self.at = next;

@@ -121,6 +121,47 @@ fn field() -> impl Strategy<Value = String> {
     ]
 }
 
+fn plain_field() -> impl Strategy<Value = String> {
+    prop_oneof!["-?[0-9]{0,19}", "-?[0-9]{1,4}\\.[0-9]{1,14}", "[a-z ]{0,6}"]
+}
+
+/// The rows of a text, as a reader of lines decodes it.
+fn decoded(options: &CsvReadOptions, fast: bool, projection: &[usize], text: &str) -> Vec<String> {
+    let types = [DataType::Int32, DataType::Int64, DataType::Float64, DataType::Utf8];
+    let fields = types.into_iter().enumerate().map(|(i, t)| Field::new(format!("c{i}"), t, true));
+    let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let mut decoder = Decoder::new(Arc::new(options.clone()), &schema, projection, 16).unwrap();
+    decoder.set_fast(fast);
+    let (text, mut at) = (text.as_bytes(), 0);
+    while at < text.len() {
+        let many = decoder.plain_lines(&text[at..]).unwrap();
+        at += many;
+        if many == 0 {
+            let (end, next) = options.line_end.line(text, at);
+            decoder.line(&text[at..], end - at).unwrap();
+            at = next;
+        }
+    }
+    let rows = decoder.rows();
+    let batch = decoder.flush().unwrap();
+    assert_eq!(batch.num_rows(), rows);
+    shown(&batch)
+}
+
+#[test]
+fn many_plain_lines_are_really_taken_at_once() {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("d", DataType::Float64, true)]));
+    for (list, wanted) in [(&[][..], 200), (&[("nullValue", "-")], 0), (&[("mode", "FAILFAST")], 0)] {
+        let mut decoder = Decoder::new(Arc::new(options(list)), &schema, &[0], 16).unwrap();
+        decoder.plain_lines("-1.25\n".repeat(1000).as_bytes()).unwrap();
+        assert!(
+            decoder.rows() >= wanted && (wanted > 0 || decoder.rows() == 0),
+            "{list:?}: {}",
+            decoder.rows()
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(2000)))]
 
@@ -151,6 +192,26 @@ proptest! {
             // Ends, without a panic.
             prop_assert!(record(&d, line.as_bytes(), 0, &mut tokens).is_ok() || handling == UnescapedQuotes::RaiseError);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
+
+    #[test]
+    fn many_lines_at_a_time_equal_one_by_one(
+        rows in prop::collection::vec(
+            (prop::collection::vec(prop_oneof![9 => plain_field(), 1 => field()], 3..6), prop_oneof![Just("\n"), Just("\r\n")]),
+            0..200,
+        ),
+        projection in prop_oneof![Just(vec![0, 1, 2, 3]), Just(vec![2]), Just(vec![1, 3]), Just(vec![])],
+        pruning in prop_oneof![Just("true"), Just("false")],
+        comment in prop_oneof![Just(""), Just("1")],
+    ) {
+        let options = options(&[("columnPruning", pruning), ("comment", comment)]);
+        // Rows of four fields are the usual ones.
+        let text: String = rows.iter().map(|(fields, end)| fields[..fields.len().min(4)].join(",") + end).collect();
+        prop_assert_eq!(decoded(&options, true, &projection, &text), decoded(&options, false, &projection, &text));
     }
 }
 
