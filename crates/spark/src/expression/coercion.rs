@@ -322,6 +322,8 @@ pub(crate) enum Input {
     Any,
     Boolean,
     Int,
+    /// tinyint to int, as int: a number of days.
+    Days,
     Long,
     Double,
     /// Any numeric type; a string becomes double.
@@ -348,6 +350,7 @@ impl Input {
             Input::Any => "\"ANY\"",
             Input::Boolean => "\"BOOLEAN\"",
             Input::Int => "\"INT\"",
+            Input::Days => "(\"INT\" or \"SMALLINT\" or \"TINYINT\")",
             Input::Long => "\"BIGINT\"",
             Input::Double => "\"DOUBLE\"",
             Input::Numeric => "\"NUMERIC\"",
@@ -371,6 +374,10 @@ impl Input {
             Input::Any => Some(from.clone()),
             Input::Boolean => exact(T::Boolean),
             Input::Int => exact(T::Int32),
+            Input::Days => match from {
+                T::Int8 | T::Int16 | T::Int32 | T::Utf8 | T::Null => Some(T::Int32),
+                _ => None,
+            },
             Input::Long => exact(T::Int64),
             Input::Double => exact(T::Float64),
             Input::Numeric => match from {

@@ -27,9 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["month"], &[Date], 1, Output::Int, |args| of_date(args, month)),
     kernel(&["day"], &[Date], 1, Output::Int, |args| of_date(args, day)),
     kernel(&["dayofmonth"], &[Date], 1, Output::Int, |args| of_date(args, day)),
-    kernel(&["dayofweek"], &[Date], 1, Output::Int, |args| {
-        of_date(args, |days| (days + 4).rem_euclid(7) + 1)
-    }),
+    kernel(&["dayofweek"], &[Date], 1, Output::Int, |args| of_date(args, |days| (weekday(days) + 1) % 7 + 1)),
     kernel(&["weekday"], &[Date], 1, Output::Int, |args| of_date(args, weekday)),
     kernel(&["dayofyear"], &[Date], 1, Output::Int, |args| of_date(args, day_of_year)),
     kernel(&["weekofyear"], &[Date], 1, Output::Int, |args| of_date(args, week)),
@@ -104,16 +102,19 @@ fn quarter(days: i32) -> i32 {
 
 /// Monday is 0.
 pub(super) fn weekday(days: i32) -> i32 {
-    (days.wrapping_add(3)).rem_euclid(7)
+    (days.rem_euclid(7) + 3) % 7
 }
 
 fn day_of_year(days: i32) -> i32 {
-    days_of(year(days), 1, 1).map_or(0, |first| days - first + 1)
+    let (year, month, day) = date_of(days);
+    // Within a year near 1970: the first day of the earliest one is before the first number.
+    let near = 2000 + year.rem_euclid(400);
+    days_of(near, month, day).zip(days_of(near, 1, 1)).map_or(0, |(day, first)| day - first + 1)
 }
 
 /// The Thursday of a day's ISO week, whose year is the week's.
 fn thursday(days: i32) -> i32 {
-    days - weekday(days) + 3
+    days.wrapping_sub(weekday(days)).wrapping_add(3)
 }
 
 fn week(days: i32) -> i32 {
@@ -139,7 +140,7 @@ fn first_day(days: i32, unit: &str) -> Option<i32> {
         "YEAR" | "YYYY" | "YY" => days_of(year, 1, 1),
         "QUARTER" => days_of(year, (month - 1) / 3 * 3 + 1, 1),
         "MONTH" | "MON" | "MM" => days_of(year, month, 1),
-        "WEEK" => Some(days - weekday(days)),
+        "WEEK" => Some(days.wrapping_sub(weekday(days))),
         _ => None,
     }
 }
@@ -193,7 +194,7 @@ fn extract(call: Call, from: bool) -> Result<TypedExpr> {
         "MONTH" | "MON" | "MONS" | "MONTHS" => Some(|args| of_date(args, month)),
         "WEEK" | "W" | "WEEKS" => Some(|args| of_date(args, week)),
         "DAY" | "D" | "DAYS" => Some(|args| of_date(args, day)),
-        "DAYOFWEEK" | "DOW" => Some(|args| of_date(args, |days| (days + 4).rem_euclid(7) + 1)),
+        "DAYOFWEEK" | "DOW" => Some(|args| of_date(args, |days| (weekday(days) + 1) % 7 + 1)),
         "DAYOFWEEK_ISO" | "DOW_ISO" => Some(|args| of_date(args, |days| weekday(days) + 1)),
         "DOY" => Some(|args| of_date(args, day_of_year)),
         _ => None,

@@ -37,7 +37,7 @@ use crate::{
     types,
 };
 
-use Input::{Date, Int, Long, String as Str, Timestamp, TimestampNtz};
+use Input::{Date, Days, Int, Long, String as Str, Timestamp, TimestampNtz};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     custom(&["current_timestamp"], 0, 0, current_timestamp),
@@ -71,12 +71,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["date_from_unix_date"], &[Int], 1, Output::Date, |args| {
         Ok(std::sync::Arc::new(args.primitives::<Int32Type>(0)?.unary::<_, Date32Type>(|d| d)))
     }),
-    kernel(&["date_add"], &[Date, Int], 2, Output::Date, calendar::date_add),
+    kernel(&["date_add"], &[Date, Days], 2, Output::Date, calendar::date_add),
     custom(&["dateadd"], 2, 3, |call| match call.args.len() {
         2 => super::call(Call { name: "date_add", ..call }),
         _ => Err(SparkError::unsupported("`dateadd` with a unit")),
     }),
-    kernel(&["date_sub"], &[Date, Int], 2, Output::Date, calendar::date_sub),
+    kernel(&["date_sub"], &[Date, Days], 2, Output::Date, calendar::date_sub),
     kernel(&["datediff"], &[Date, Date], 2, Output::Int, date_diff),
     kernel(&["date_diff"], &[Date, Date], 2, Output::Int, date_diff),
     kernel(&["add_months"], &[Date, Int], 2, Output::Date, |args| {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, plan::WATERMARK_DELAY_KEY};
 use spark_connect_proto as proto;
 
 use super::{
@@ -12,7 +12,11 @@ use super::{
     scope::RelationScope,
     translator::{Frame, Translator},
 };
-use crate::{expression::TypedExpr, types::quote_identifier};
+use crate::{
+    expression::TypedExpr,
+    functions::{Evaluation, kernel_call},
+    types::quote_identifier,
+};
 
 impl Translator<'_> {
     pub(super) fn to_df(&self, to_df: &proto::ToDf) -> Result<Frame> {
@@ -41,8 +45,24 @@ impl Translator<'_> {
         let scope = RelationScope::select(self, &input).drawing();
         let mut added = expressions.iter().map(|e| scope.resolve_one(e)).collect::<Result<Vec<_>>>()?;
         self.check_distinct(added.iter().map(|item| item.name.as_str()))?;
-        for item in added.iter_mut().filter(|item| item.field.metadata().contains_key("spark.timeWindow")) {
-            // Spark forgets here that the new column is a window.
+        let described = |name: &str| {
+            let own = |alias: &&proto::expression::Alias| alias.name.iter().any(|own| own == name);
+            with.aliases.iter().find(own).is_some_and(|alias| !alias.metadata().is_empty())
+        };
+        for item in added.iter_mut().filter(|item| !described(&item.name)) {
+            // Spark forgets here what it knew of the column: that it is a window, or an event time.
+            if item.field.metadata().contains_key(WATERMARK_DELAY_KEY) {
+                let (expr, to) = (item.expr.clone(), item.data_type().clone());
+                let evaluation = Evaluation::of(self.conf);
+                item.expr = kernel_call(
+                    "unmarked",
+                    |args| args.array(0),
+                    vec![expr],
+                    to,
+                    item.nullable(),
+                    evaluation,
+                );
+            }
             item.field = Arc::new(item.field.as_ref().clone().with_metadata(Default::default()));
         }
         let input_with_window = scope.windowed(&input)?;
