@@ -10,10 +10,12 @@ import math
 NOT_THERE = "UNSUPPORTED_FEATURE.MILLSTREAM"
 
 
-def verdict(ours: dict, spark: dict, early: bool = False) -> tuple[str, str]:
-    """(kind, explanation): `same`, `refused` (by both alike), `not there` (refused by name), or `different: ...`.
+def verdict(ours: dict, spark: dict, early: bool = False, lookup: bool = False) -> tuple[str, str]:
+    """(kind, explanation): `same`, `refused` (by both alike), `not there` (refused by name), `unread`, or `different: ...`.
 
     `early`: the program has a limit, where Spark stops reading: what it counts then depends on how it reads.
+    `lookup`: it joins a stream with a table. Where nothing is left of the table, Spark reads the stream or does not,
+    by which of the two has the smaller files: a batch read by one alone is `unread`, and what follows not comparable.
     """
     mine, theirs = _error(ours), _error(spark)
     if mine == NOT_THERE:
@@ -23,13 +25,12 @@ def verdict(ours: dict, spark: dict, early: bool = False) -> tuple[str, str]:
             return "different: error", f"ours:  {mine}\n{ours.get('message', '')[:600]}\nspark: {theirs}\n{spark.get('message', '')[:600]}"
         # What a query did before it failed is not compared: its last batch may or may not be reported.
         return "refused", mine
-    for what, one, other in [
-        ("schema", _types(ours["schema"]), _types(spark["schema"])),
-        ("number of batches", len(ours["batches"]), len(spark["batches"])),
-    ]:
-        if one != other:
-            return f"different: {what}", f"ours:  {one}\nspark: {other}"
-    for mine, theirs in zip(ours["batches"], spark["batches"]):
+    if _types(ours["schema"]) != _types(spark["schema"]):
+        return "different: schema", f"ours:  {_types(ours['schema'])}\nspark: {_types(spark['schema'])}"
+    for number, (mine, theirs) in enumerate(zip(ours["batches"], spark["batches"])):
+        if lookup and any(not a != (not b) for a, b in zip(mine["numInputRows"], theirs["numInputRows"])):
+            # Up to here all is the same.
+            return _rows_differ(ours["rows"][:number], spark["rows"][:number]) or ("unread", f"batch {number}")
         for key in theirs:
             if key in ("eventTime", "numInputRows") and early:
                 continue
@@ -37,12 +38,19 @@ def verdict(ours: dict, spark: dict, early: bool = False) -> tuple[str, str]:
                 continue
             if mine.get(key) != theirs[key]:
                 return f"different: {key}", f"batch {theirs['batchId']}\nours:  {mine.get(key)}\nspark: {theirs[key]}"
-    if len(ours["rows"]) != len(spark["rows"]):
-        return "different: rows", f"{len(ours['rows'])} and {len(spark['rows'])} batches with rows"
-    for number, (mine, theirs) in enumerate(zip(ours["rows"], spark["rows"])):
+    if len(ours["batches"]) != len(spark["batches"]):
+        return "different: number of batches", f"ours:  {len(ours['batches'])}\nspark: {len(spark['batches'])}"
+    return _rows_differ(ours["rows"], spark["rows"]) or ("same", "")
+
+
+def _rows_differ(ours: list, spark: list) -> tuple[str, str] | None:
+    """In what the rows of batches differ."""
+    if len(ours) != len(spark):
+        return "different: rows", f"{len(ours)} and {len(spark)} batches with rows"
+    for number, (mine, theirs) in enumerate(zip(ours, spark)):
         if explanation := rows_differ(mine, theirs):
             return "different: rows", f"batch {number}\n{explanation}"
-    return "same", ""
+    return None
 
 
 def _event_times_same(ours: dict, spark: dict) -> bool:

@@ -94,6 +94,11 @@ def stops_early(program: dict) -> bool:
     return any(step["do"] == "limit" for plan in plans(program["plan"]) for step in plan["then"])
 
 
+def looks_up(program: dict) -> bool:
+    """Whether a stream is joined with a table."""
+    return any(step["do"] == "join" and "rows" in program["inputs"][step["right"]["from"]] for plan in plans(program["plan"]) for step in plan["then"])
+
+
 def show(program: dict) -> str:
     """The query in a line or two, for people."""
 

@@ -41,7 +41,7 @@ class Stateful:
         gap: object = self.seconds(1, 2, 5, 10)
         if self.chance(0.35):
             condition = expression(self.rng, plan.columns, "boolean", 1)
-            if "between" in condition:
+            if "between" in condition or "nullif" in condition:
                 condition = "v0 > 2" if any(column.name == "v0" for column in plan.columns) else "true"
             choice = f"case when {condition} then '{self.seconds(1, 3)}' else '{self.seconds(5, 8)}' end"
             number = f"make_interval(0, 0, 0, 0, 0, 0, pmod({self.rng.choice(plan.of('int') or [Column('3', 'int')]).name}, 9) * {self.times.unit})"

@@ -30,8 +30,9 @@ def utc(monkeypatch):
 def test_program(spark, tmp_path, path):
     found = json.loads(path.read_text())
     ours = execute.Execution(spark, found["program"], tmp_path / "run").run()
-    kind, why = compare.verdict(ours, found["spark"], programs.stops_early(found["program"]))
-    assert kind in ("same", "refused"), f"{programs.show(found['program'])}\n{why}"
+    program = found["program"]
+    kind, why = compare.verdict(ours, found["spark"], programs.stops_early(program), programs.looks_up(program))
+    assert kind in ("same", "refused"), f"{programs.show(program)}\n{why}"
 
 
 def test_some_are_found():

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{Column, JoinType, ScalarValue, metadata::FieldMetadata},
+    functions::core::coalesce,
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit},
 };
 use millstream_engine::{
@@ -28,40 +29,86 @@ pub enum Op {
     Window { size: i64, slide: i64, input: Box<Op> },
     /// Sums of `v` by session and `k`, at the session's end.
     Session { gap: i64, input: Box<Op> },
-    /// Pairs of equal `k` with `rt` in `[lt - before, lt + after]`.
-    Join { outer: bool, before: i64, after: i64, left: Box<Op>, right: Box<Op> },
+    /// Pairs of equal `k` with `rt` in `[lt - before, lt + after]`; the time is that of the left
+    /// side, of a right join that of the right one.
+    Join { kind: JoinType, before: i64, after: i64, left: Box<Op>, right: Box<Op> },
     /// Rows of both.
     Union { left: Box<Op>, right: Box<Op> },
+    /// The first rows of the query's whole life.
+    Limit { rows: usize, input: Box<Op> },
 }
 
 impl Op {
-    /// The delay in the mark of `t`: that of the first stream below.
+    /// What it reads, from left to right.
+    pub fn inputs(&self) -> Vec<&Op> {
+        match self {
+            Op::Source { .. } => vec![],
+            Op::Dedup { input, .. }
+            | Op::Window { input, .. }
+            | Op::Session { input, .. }
+            | Op::Limit { input, .. } => vec![input],
+            Op::Join { left, right, .. } | Op::Union { left, right } => vec![left, right],
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Op> {
+        match self {
+            Op::Source { .. } => vec![],
+            Op::Dedup { input, .. }
+            | Op::Window { input, .. }
+            | Op::Session { input, .. }
+            | Op::Limit { input, .. } => vec![input],
+            Op::Join { left, right, .. } | Op::Union { left, right } => vec![left, right],
+        }
+    }
+
+    /// The delay in the mark of `t`: that of the stream it comes from, of a union's the first.
     pub fn delay(&self) -> i64 {
         match self {
             Op::Source { delay, .. } => *delay,
-            Op::Dedup { input, .. } | Op::Window { input, .. } | Op::Session { input, .. } => input.delay(),
-            Op::Join { left, .. } | Op::Union { left, .. } => left.delay(),
+            Op::Join { kind: JoinType::Right, right, .. } => right.delay(),
+            _ => self.inputs().first().map_or(0, |input| input.delay()),
         }
     }
 
     /// Whether streams are joined: filters then take rows without a time out, somewhere below.
     pub fn joins(&self) -> bool {
-        match self {
-            Op::Source { .. } => false,
-            Op::Dedup { input, .. } | Op::Window { input, .. } | Op::Session { input, .. } => input.joins(),
-            Op::Union { left, right } => left.joins() || right.joins(),
-            Op::Join { .. } => true,
-        }
+        matches!(self, Op::Join { .. }) || self.inputs().into_iter().any(Op::joins)
     }
 
     /// Whether rows come in an order that the model knows.
     pub fn ordered(&self) -> bool {
         match self {
-            Op::Source { .. } => true,
-            Op::Dedup { input, .. } => input.ordered(),
-            Op::Union { left, right } => left.ordered() && right.ordered(),
             Op::Window { .. } | Op::Session { .. } | Op::Join { .. } => false,
+            _ => self.inputs().into_iter().all(Op::ordered),
         }
+    }
+
+    /// The query after Spark's `EliminateOuterJoin`: a full join is a left one where what is
+    /// above wants rows with a time. `timed`: it does.
+    pub fn narrowed(mut self, timed: bool) -> Op {
+        let wanted = match &mut self {
+            // A window and an inner join want times; a filter does not go below a deduplication or a limit.
+            Op::Window { .. } | Op::Session { .. } => vec![true],
+            Op::Source { .. } | Op::Dedup { .. } | Op::Limit { .. } => vec![false],
+            Op::Union { .. } => vec![timed, timed],
+            Op::Join { kind, .. } => {
+                if *kind == JoinType::Full && timed {
+                    *kind = JoinType::Left;
+                }
+                match kind {
+                    JoinType::Full => vec![false, false],
+                    JoinType::Left => vec![timed, true],
+                    JoinType::Right => vec![true, timed],
+                    _ => vec![true, true],
+                }
+            }
+        };
+        for (input, timed) in self.inputs_mut().into_iter().zip(wanted) {
+            *input = input.clone().narrowed(timed);
+        }
+        self
     }
 }
 
@@ -123,7 +170,7 @@ impl<'a> Planner<'a> {
                 let windowed = SessionWindow::plan(self.plan(input), col("t"), end, &session).unwrap();
                 self.grouped(windowed, &session, op.delay())
             }
-            Op::Join { outer, before, after, left, right } => {
+            Op::Join { kind, before, after, left, right } => {
                 let (left, right) = (self.plan(left), self.plan(right));
                 let renamed = ["t", "k", "v"].map(|name| col(name).alias(format!("r{name}")));
                 let right = LogicalPlanBuilder::from(right).project(renamed).unwrap().build().unwrap();
@@ -132,14 +179,26 @@ impl<'a> Planner<'a> {
                     col("rt").gt_eq(col("t") - duration(*before)),
                     col("rt").lt_eq(col("t") + duration(*after)),
                 ];
-                let kind = if *outer { JoinType::Left } else { JoinType::Inner };
-                let joined = LogicalPlanBuilder::from(left).join_on(right, kind, on).unwrap();
+                let joined = LogicalPlanBuilder::from(left).join_on(right, *kind, on).unwrap();
+                if *kind == JoinType::LeftSemi {
+                    return joined.build().unwrap();
+                }
+                let first = |args: Vec<Expr>| coalesce().call(args);
+                let (t, k) = match kind {
+                    JoinType::Right => (col("rt").alias("t"), col("rk").alias("k")),
+                    JoinType::Full => (col("t"), first(vec![col("k"), col("rk")]).alias("k")),
+                    _ => (col("t"), col("k")),
+                };
                 let sum = col("v") * lit(10_i64) + col("rv");
-                joined.project([col("t"), col("k"), sum.alias("v")]).unwrap().build().unwrap()
+                let v = first(vec![sum, col("v"), col("rv")]).alias("v");
+                joined.project([t, k, v]).unwrap().build().unwrap()
             }
             Op::Union { left, right } => {
                 let (left, right) = (self.plan(left), self.plan(right));
                 LogicalPlanBuilder::from(left).union(right).unwrap().build().unwrap()
+            }
+            Op::Limit { rows, input } => {
+                LogicalPlanBuilder::from(self.plan(input)).limit(0, Some(*rows)).unwrap().build().unwrap()
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Spark's rules for several stateful operators, one row at a time: which watermark each operator has, what is
 //! late there, what becomes final, when a batch without data follows, and what a restart forgets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::common::JoinType;
 
 use super::plan::Op;
 
@@ -24,6 +26,8 @@ pub struct Counts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub rows: Vec<Row>,
+    /// Only so many of the rows, whichever: a limit stands above rows without an order.
+    pub most: Option<usize>,
     pub counts: Vec<Counts>,
 }
 
@@ -44,6 +48,8 @@ enum State {
     Groups(BTreeMap<(i64, i64, u8), Option<i64>>),
     /// Rows of both sides, and whether they have had a partner.
     Kept([Vec<(Row, bool)>; 2]),
+    /// How many rows a limit has let through.
+    Passed(usize),
 }
 
 /// A batch while it runs.
@@ -55,6 +61,7 @@ struct Batch<'a> {
     /// The greatest event time by watermark, in the order of the plan.
     seen: Vec<Option<i64>>,
     counts: Vec<Counts>,
+    most: Option<usize>,
 }
 
 fn add(sum: Option<i64>, v: Option<i64>) -> Option<i64> {
@@ -66,16 +73,14 @@ fn add(sum: Option<i64>, v: Option<i64>) -> Option<i64> {
 
 impl Node {
     fn new(op: &Op) -> Self {
-        let (state, below): (State, Vec<&Op>) = match op {
-            Op::Source { .. } => (State::None, vec![]),
-            Op::Dedup { input, .. } => (State::Seen(BTreeMap::new()), vec![input]),
-            Op::Window { input, .. } | Op::Session { input, .. } => {
-                (State::Groups(BTreeMap::new()), vec![input])
-            }
-            Op::Join { left, right, .. } => (State::Kept([vec![], vec![]]), vec![left, right]),
-            Op::Union { left, right } => (State::None, vec![left, right]),
+        let state = match op {
+            Op::Source { .. } | Op::Union { .. } => State::None,
+            Op::Dedup { .. } => State::Seen(BTreeMap::new()),
+            Op::Window { .. } | Op::Session { .. } => State::Groups(BTreeMap::new()),
+            Op::Join { .. } => State::Kept([vec![], vec![]]),
+            Op::Limit { .. } => State::Passed(0),
         };
-        Self { op: op.clone(), below: below.into_iter().map(Self::new).collect(), state }
+        Self { op: op.clone(), below: op.inputs().into_iter().map(Self::new).collect(), state }
     }
 
     /// What the operator is told of the query's watermark.
@@ -97,7 +102,8 @@ impl Node {
 
     /// Whether some operator would do something when the query's watermark moves from `from` to `to`.
     fn wants(&self, from: i64, to: i64) -> bool {
-        let own = !matches!(self.state, State::None) && self.input_watermark(to) > self.input_watermark(from);
+        let waits = !matches!(self.state, State::None | State::Passed(_));
+        let own = waits && self.input_watermark(to) > self.input_watermark(from);
         own || self.below.iter().any(|node| node.wants(from, to))
     }
 
@@ -160,11 +166,13 @@ impl Node {
                 finals(groups, evict, &mut counts)
             }
             (Op::Session { gap, .. }, State::Groups(groups)) => {
+                // Spark groups equal sessions before it looks which are late.
+                let mut dropped = BTreeSet::new();
                 for row in inputs.remove(0) {
                     let Some(t) = row.t else { continue };
                     let mut session = (t, t + gap, row.k);
                     if session.1 <= late {
-                        counts.dropped += 1;
+                        dropped.insert(session);
                         continue;
                     }
                     let mut sum = row.v;
@@ -176,49 +184,26 @@ impl Node {
                     }
                     groups.insert(session, sum);
                 }
+                counts.dropped = dropped.len() as i64;
                 finals(groups, evict, &mut counts)
             }
-            (Op::Join { outer, before, after, .. }, State::Kept(kept)) => {
-                let mut out = vec![];
-                let partners = |l: &Row, r: &Row| {
-                    let near = matches!((l.t, r.t), (Some(l), Some(r)) if r >= l - before && r <= l + after);
-                    l.k == r.k && near
-                };
-                let pair = |l: &Row, r: &Row| {
-                    let v = l.v.zip(r.v).map(|(l, r)| l * 10 + r);
-                    Row { t: l.t, k: l.k, v }
-                };
-                for side in [0, 1] {
-                    for row in std::mem::take(&mut inputs[side]) {
-                        // What cannot meet anything is filtered out before, but for rows that come out alone.
-                        if row.t.is_none() && !(*outer && side == 0) {
-                            continue;
-                        }
-                        if row.t.is_some_and(|t| t <= late) {
-                            counts.dropped += 1;
-                            continue;
-                        }
-                        let mut matched = false;
-                        for (other, mark) in &mut kept[1 - side] {
-                            let (l, r) = if side == 0 { (&row, &*other) } else { (&*other, &row) };
-                            if partners(l, r) {
-                                out.push(pair(l, r));
-                                (matched, *mark) = (true, true);
-                            }
-                        }
-                        kept[side].push((row, matched));
-                    }
-                }
-                for (side, aged) in [(0, evict - after - 1), (1, evict - before - 1)] {
-                    let old = |row: &Row| row.t.is_some_and(|t| t <= aged);
-                    if *outer && side == 0 {
-                        let alone = kept[0].iter().filter(|(row, matched)| old(row) && !matched);
-                        out.extend(alone.map(|(row, _)| Row { v: None, ..row.clone() }));
-                    }
-                    kept[side].retain(|(row, _)| !old(row));
-                }
+            (Op::Join { kind, before, after, .. }, State::Kept(kept)) => {
+                let join = Pairing { kind: *kind, before: *before, after: *after };
+                let out = join.run(kept, [inputs.remove(0), inputs.remove(0)], (late, evict), &mut counts);
                 counts.total = (kept[0].len() + kept[1].len()) as i64;
                 out
+            }
+            (Op::Limit { rows: most, input }, State::Passed(passed)) => {
+                let mut rows = inputs.remove(0);
+                let taken = rows.len().min(most - *passed);
+                *passed += taken;
+                counts.total = i64::from(*passed > 0);
+                if input.ordered() {
+                    rows.truncate(taken);
+                } else if taken < rows.len() {
+                    batch.most = Some(taken);
+                }
+                rows
             }
             (Op::Union { .. }, _) => inputs.concat(),
             (op, _) => panic!("{op:?} with the state of another"),
@@ -227,6 +212,96 @@ impl Node {
             batch.counts[place] = counts;
         }
         rows
+    }
+}
+
+/// Spark's symmetric hash join.
+struct Pairing {
+    kind: JoinType,
+    before: i64,
+    after: i64,
+}
+
+impl Pairing {
+    fn outer(&self, side: usize) -> bool {
+        match self.kind {
+            JoinType::Full => true,
+            JoinType::Left => side == 0,
+            JoinType::Right => side == 1,
+            _ => false,
+        }
+    }
+
+    fn partners(&self, l: &Row, r: &Row) -> bool {
+        let Some((lt, rt)) = l.t.zip(r.t) else { return false };
+        l.k == r.k && rt >= lt - self.before && rt <= lt + self.after
+    }
+
+    fn pair(&self, l: &Row, r: &Row) -> Row {
+        let v = l.v.zip(r.v).map(|(l, r)| l * 10 + r);
+        let t = if self.kind == JoinType::Right { r.t } else { l.t };
+        Row { t, k: l.k, v: v.or(l.v).or(r.v) }
+    }
+
+    /// A row that comes out alone.
+    fn padded(&self, side: usize, row: &Row) -> Row {
+        let timed = (self.kind == JoinType::Right) == (side == 1);
+        Row { t: row.t.filter(|_| timed), ..row.clone() }
+    }
+
+    fn run(
+        &self,
+        kept: &mut [Vec<(Row, bool)>; 2],
+        mut inputs: [Vec<Row>; 2],
+        (late, evict): (i64, i64),
+        counts: &mut Counts,
+    ) -> Vec<Row> {
+        let semi = self.kind == JoinType::LeftSemi;
+        let aged = [evict - self.after - 1, evict - self.before - 1];
+        let old = |side: usize, row: &Row| row.t.is_some_and(|t| t <= aged[side]);
+        let mut out = vec![];
+        for side in if semi { [1, 0] } else { [0, 1] } {
+            for row in std::mem::take(&mut inputs[side]) {
+                // What cannot meet anything is filtered out before, but for rows that come out alone.
+                if row.t.is_none() && !self.outer(side) {
+                    continue;
+                }
+                if row.t.is_some_and(|t| t <= late) {
+                    counts.dropped += 1;
+                    continue;
+                }
+                let mut matched = false;
+                for (other, mark) in &mut kept[1 - side] {
+                    let (l, r) = if side == 0 { (&row, &*other) } else { (&*other, &row) };
+                    if !self.partners(l, r) {
+                        continue;
+                    }
+                    match semi {
+                        false => out.push(self.pair(l, r)),
+                        true if side == 0 && matched => {}
+                        true => out.push(l.clone()),
+                    }
+                    (matched, *mark) = (true, true);
+                }
+                // A left row that has a partner has been given out.
+                if semi && side == 1 {
+                    kept[0].retain(|(_, met)| !met);
+                }
+                // A right row that would leave at once does not wait for the left rows of its batch.
+                let waits = if side == 0 { !matched } else { !old(1, &row) };
+                if waits || !semi {
+                    kept[side].push((row, matched));
+                }
+            }
+        }
+        for side in [0, 1] {
+            if self.outer(side) {
+                let alone = kept[side].iter().filter(|(row, matched)| old(side, row) && !matched);
+                out.extend(alone.map(|(row, _)| self.padded(side, row)));
+            }
+            kept[side].retain(|(row, _)| !old(side, row));
+        }
+        out
     }
 }
 
@@ -263,7 +338,7 @@ pub type Death = (usize, usize);
 impl Query {
     pub fn new(op: &Op, streams: usize, max_policy: bool) -> Self {
         Self {
-            root: Node::new(op),
+            root: Node::new(&op.clone().narrowed(false)),
             max_policy,
             fed: vec![vec![]; streams],
             taken: vec![0; streams],
@@ -279,16 +354,10 @@ impl Query {
     }
 
     fn delays(op: &Op, found: &mut Vec<i64>) {
-        match op {
-            Op::Source { delay, .. } => found.push(*delay),
-            Op::Dedup { input, .. } | Op::Window { input, .. } | Op::Session { input, .. } => {
-                Self::delays(input, found);
-            }
-            Op::Join { left, right, .. } | Op::Union { left, right } => {
-                Self::delays(left, found);
-                Self::delays(right, found);
-            }
+        if let Op::Source { delay, .. } = op {
+            found.push(*delay);
         }
+        op.inputs().into_iter().for_each(|input| Self::delays(input, found));
     }
 
     /// One run until nothing is left to do, or until it dies.
@@ -327,14 +396,15 @@ impl Query {
             let news =
                 self.fed.iter().zip(&self.taken).zip(&end).map(|((all, from), to)| all[*from..*to].to_vec());
             let news: Vec<Vec<Row>> = news.collect();
-            let mut batch = Batch { rows: &news, late, evict: watermark, seen: vec![], counts: vec![] };
+            let mut batch =
+                Batch { rows: &news, late, evict: watermark, seen: vec![], counts: vec![], most: None };
             let rows = self.root.run(&mut batch);
             for ((own, new), delay) in seen.iter_mut().zip(&batch.seen).zip(&delays) {
                 *own = (*own).max(new.map(|t| t - delay));
             }
             let known = seen.iter().map(|own| own.unwrap_or(0));
             let chosen = if self.max_policy { known.max() } else { known.min() };
-            self.batches.push(Outcome { rows, counts: batch.counts });
+            self.batches.push(Outcome { rows, most: batch.most, counts: batch.counts });
             (self.taken, self.last, before) = (end, watermark, Some(watermark));
             self.next = watermark.max(chosen.unwrap_or(0));
         }
