@@ -28,7 +28,7 @@ pub fn days_of(year: i32, month: u32, day: u32) -> Option<i32> {
 /// Year, month and day of days since 1970-01-01.
 pub fn date_of(days: i32) -> (i32, u32, u32) {
     let cycles = days.div_euclid(146_097);
-    let date = NaiveDate::from_num_days_from_ce_opt(days - cycles * 146_097 + EPOCH_FROM_CE);
+    let date = NaiveDate::from_num_days_from_ce_opt(days.rem_euclid(146_097) + EPOCH_FROM_CE);
     let date = date.unwrap_or_default();
     (date.year() + cycles * 400, date.month(), date.day())
 }

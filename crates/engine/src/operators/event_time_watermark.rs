@@ -35,6 +35,8 @@ pub struct EventTimeWatermarkExec {
     delay_ms: i64,
     /// Which entry of `BatchContext::event_times` is ours; none in a batch query.
     ordinal: Option<usize>,
+    /// The rows are counted by another node.
+    repeats: bool,
     properties: Arc<PlanProperties>,
 }
 
@@ -59,6 +61,7 @@ impl EventTimeWatermarkExec {
             column,
             delay_ms: node.delay_ms(),
             ordinal: node.ordinal(),
+            repeats: node.repeats(),
         }))
     }
 
@@ -152,11 +155,11 @@ impl ExecutionPlan for EventTimeWatermarkExec {
             Some(ordinal) => Some((BatchContext::of(&context)?, ordinal)),
             None => None,
         };
-        let marked = Arc::clone(&schema);
+        let (marked, counted) = (Arc::clone(&schema), !self.repeats);
         let shared = observed.as_ref().map(|(batch, _)| Arc::clone(batch));
         let rows = rows.map(move |batch| {
             let batch = batch?;
-            if let Some((context, ordinal)) = &observed {
+            if let Some((context, ordinal)) = observed.as_ref().filter(|_| counted) {
                 let Some(stats) = context.event_times.get(*ordinal) else {
                     return Err(internal_datafusion_err!("no watermark {ordinal} in this batch"));
                 };

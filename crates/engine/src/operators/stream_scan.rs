@@ -41,6 +41,8 @@ const SMALL_BATCH: u64 = 512 * 1024;
 #[derive(Debug)]
 pub struct StreamScanExec {
     ordinal: usize,
+    /// The rows are input of the batch: no other scan reads them too.
+    counted: bool,
     name: String,
     /// Columns to read: those of the output, then those that only the filter needs.
     columns: Vec<usize>,
@@ -75,12 +77,19 @@ impl StreamScanExec {
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
             ordinal,
+            counted: true,
             name: name.to_string(),
             columns,
             filter,
             schema,
             properties: Arc::new(properties),
         })
+    }
+
+    /// The same scan of rows that another one counts.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self { counted: false, ..self }
     }
 
     /// Which scan of the query this is, counted left to right.
@@ -144,7 +153,7 @@ impl ExecutionPlan for StreamScanExec {
 
     fn execute(&self, _partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let context = BatchContext::of(&task)?;
-        let ordinal = self.ordinal;
+        let (ordinal, counted) = (self.ordinal, self.counted);
         let input = context
             .inputs
             .get(ordinal)
@@ -161,7 +170,7 @@ impl ExecutionPlan for StreamScanExec {
                 let kept = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
                 batch = filter_record_batch(&batch, as_boolean_array(&kept)?)?;
             }
-            if let Some(input) = context.inputs.get(ordinal) {
+            if let Some(input) = context.inputs.get(ordinal).filter(|_| counted) {
                 input.add_rows(batch.num_rows());
             }
             with_schema(batch, &of)

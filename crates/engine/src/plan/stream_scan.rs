@@ -21,13 +21,27 @@ use crate::source::SourceSpec;
 #[derive(Debug)]
 pub struct StreamScan {
     spec: SourceSpec,
+    repeats: bool,
 }
 
 impl StreamScan {
     /// A scan of `spec` as a plan whose columns carry `spec.schema`'s names under the
     /// table name `table`.
     pub fn plan(spec: SourceSpec, table: &str) -> Result<LogicalPlan> {
-        LogicalPlanBuilder::scan(table, provider_as_source(Arc::new(Self { spec })), None)?.build()
+        LogicalPlanBuilder::scan(table, provider_as_source(Arc::new(Self { spec, repeats: false })), None)?
+            .build()
+    }
+
+    /// The same scan once more: it reads what the scan of the same table name reads, and counts
+    /// no rows. The planner makes one where Spark's optimiser has a plan twice.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self { spec: self.spec.clone(), repeats: true }
+    }
+
+    /// Whether it is one of those.
+    pub fn repeats(&self) -> bool {
+        self.repeats
     }
 
     /// What is read.

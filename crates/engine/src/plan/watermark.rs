@@ -43,6 +43,7 @@ pub struct EventTimeWatermark {
     column: Column,
     delay_ms: i64,
     ordinal: Option<usize>,
+    repeats: bool,
     schema: DFSchemaRef,
 }
 
@@ -83,7 +84,7 @@ impl EventTimeWatermark {
             (qualifier.cloned(), Arc::new(field.as_ref().clone().with_metadata(metadata)))
         });
         let schema = DFSchema::new_with_metadata(fields.collect(), HashMap::new())?;
-        Ok(Self { input, column, delay_ms, ordinal, schema: Arc::new(schema) })
+        Ok(Self { input, column, delay_ms, ordinal, repeats: false, schema: Arc::new(schema) })
     }
 
     /// The event-time column.
@@ -105,6 +106,17 @@ impl EventTimeWatermark {
     #[must_use]
     pub fn with_ordinal(&self, ordinal: usize) -> Self {
         Self { ordinal: Some(ordinal), ..self.clone() }
+    }
+
+    /// The same watermark once more, over the same rows, which it does not count again.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self { repeats: true, ..self.clone() }
+    }
+
+    /// Whether it is one of those.
+    pub fn repeats(&self) -> bool {
+        self.repeats
     }
 
     /// The number given by the streaming planner; none in a batch query.
@@ -158,7 +170,8 @@ impl UserDefinedLogicalNodeCore for EventTimeWatermark {
         };
         let input =
             inputs.into_iter().next().ok_or_else(|| internal_datafusion_err!("watermark without input"))?;
-        Self::try_new(Arc::new(input), column, self.delay_ms, self.ordinal)
+        let node = Self::try_new(Arc::new(input), column, self.delay_ms, self.ordinal)?;
+        Ok(Self { repeats: self.repeats, ..node })
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {

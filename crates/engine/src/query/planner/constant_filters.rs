@@ -20,7 +20,7 @@ use datafusion::{
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
 };
 
-use super::is_streaming;
+use super::{infer_filters::is_null_intolerant, is_streaming};
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
 
 /// Puts the conditions of a plan that read no column in their places.
@@ -31,8 +31,9 @@ pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Resul
         LogicalPlan::Filter(mut filter) => {
             let mut conjuncts = Vec::new();
             for conjunct in split_conjunction(&filter.predicate) {
-                conjuncts.push(match conjunct.column_refs().is_empty() && !conjunct.is_volatile() {
-                    true => constant(conjunct, session)?,
+                let meant = meaning(conjunct.clone(), &filter.input)?;
+                conjuncts.push(match meant.column_refs().is_empty() && !meant.is_volatile() {
+                    true => constant(&meant, session)?,
                     false => conjunct.clone(),
                 });
             }
@@ -45,14 +46,70 @@ pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Resul
     .data()
 }
 
+/// A condition over `plan` in terms of what its columns are made of, as far as a condition on no
+/// column would go down.
+fn meaning(condition: Expr, plan: &LogicalPlan) -> Result<Expr> {
+    if condition.column_refs().is_empty() {
+        return Ok(condition);
+    }
+    let below = match plan.inputs()[..] {
+        [below] if matches!(plan, LogicalPlan::Filter(_)) || passes(plan) => below,
+        _ => return Ok(condition),
+    };
+    let condition = match plan {
+        LogicalPlan::Projection(projection) => {
+            let columns = projection.schema.columns();
+            let spell = |e: Expr| {
+                let place = match &e {
+                    Expr::Column(column) => columns.iter().position(|c| c == column),
+                    _ => None,
+                };
+                Ok(match place.and_then(|place| projection.expr.get(place)) {
+                    Some(made) => Transformed::yes(made.clone().unalias_nested().data),
+                    None => Transformed::no(e),
+                })
+            };
+            condition.transform_up(spell).data()?
+        }
+        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Extension(_) => condition,
+        _ => return Ok(condition),
+    };
+    meaning(condition, below)
+}
+
 /// Puts all constant conditions of a plan in their places, once filters are in theirs.
 pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
     let plan = simplified(plan, session)?;
     plan.transform_up(|node| match node {
-        LogicalPlan::Filter(filter) => settled(filter, is_never),
+        LogicalPlan::Filter(mut filter) => {
+            let schema = Arc::clone(filter.input.schema());
+            let nulls = filter.predicate.transform_up(|e| null_propagated(e, &schema))?;
+            filter.predicate = nulls.data;
+            settled(filter, is_never)
+        }
         node => Ok(Transformed::no(node)),
     })
     .data()
+}
+
+/// Spark's `NullPropagation`: what gives null for a null is null where it is given one.
+fn null_propagated(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let is_null = |e: &Expr| matches!(e, Expr::Literal(value, _) if value.is_null());
+    let null = match &expr {
+        Expr::ScalarFunction(call) => is_null_intolerant(call.name()) && call.args.iter().any(is_null),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let logical = matches!(op, Operator::And | Operator::Or);
+            let safe = matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
+            !logical && !safe && (is_null(left) || is_null(right))
+        }
+        Expr::Not(inner) | Expr::Negative(inner) => is_null(inner),
+        _ => false,
+    };
+    if !null {
+        return Ok(Transformed::no(expr));
+    }
+    let value = ScalarValue::try_from(expr.get_type(schema)?)?;
+    Ok(Transformed::yes(Expr::Literal(value, None)))
 }
 
 fn simplified(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
@@ -61,7 +118,7 @@ fn simplified(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> 
 }
 
 /// The value of a condition on no column; the condition itself, where that is an error.
-fn constant(condition: &Expr, session: &SessionState) -> Result<Expr> {
+pub(super) fn constant(condition: &Expr, session: &SessionState) -> Result<Expr> {
     let row = LogicalPlanBuilder::empty(true).build()?;
     let filter = LogicalPlan::Filter(Filter::try_new(condition.clone(), Arc::new(row))?);
     Ok(match simplified(filter, session)? {

@@ -452,6 +452,7 @@ const NULL_INTOLERANT: &[&str] = &[
     "unix_micros",
     "unix_millis",
     "unix_seconds",
+    "unmarked",
     "upper",
     "weekday",
     "weekofyear",
@@ -461,6 +462,11 @@ const NULL_INTOLERANT: &[&str] = &[
     "|",
     "~",
 ];
+
+/// Whether a function gives null for a null.
+pub(super) fn is_null_intolerant(function: &str) -> bool {
+    NULL_INTOLERANT.binary_search(&function).is_ok()
+}
 
 /// Columns that are not null where `expr` is true (or, inside, not null).
 pub(super) fn null_intolerant(expr: &Expr, found: &mut BTreeSet<Column>) {
@@ -478,7 +484,7 @@ pub(super) fn null_intolerant(expr: &Expr, found: &mut BTreeSet<Column>) {
                 null_intolerant(right, found);
             }
         },
-        Expr::ScalarFunction(call) if NULL_INTOLERANT.binary_search(&call.name()).is_ok() => {
+        Expr::ScalarFunction(call) if is_null_intolerant(call.name()) => {
             call.args.iter().for_each(|arg| null_intolerant(arg, found));
         }
         _ => {}

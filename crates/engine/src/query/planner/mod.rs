@@ -7,15 +7,18 @@
 
 mod constant_filters;
 mod deduplicated_columns;
+mod global_groups;
 mod grouping_sets;
 mod infer_filters;
 mod instantiate;
+mod outer_join;
 mod reexecution;
 mod rewrite;
 mod semi_join;
 mod stream_join;
 mod unsupported;
 mod watermark_propagation;
+mod window_filters;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -202,8 +205,11 @@ fn push_filters(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan
     if has_subqueries(&plan)? {
         return Ok(plan);
     }
-    let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(PushDownFilter::new());
-    Ok(Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?)
+    let push = |plan| {
+        let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(PushDownFilter::new());
+        Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})
+    };
+    Ok(push(window_filters::push_below_windows(push(plan)?)?)?)
 }
 
 /// Drops columns and aggregates nobody reads while aggregates are still the optimiser's own.
@@ -215,7 +221,8 @@ fn prune_columns(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPla
         return Ok(plan);
     }
     let rule: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(OptimizeProjections::new());
-    Ok(Optimizer::with_rules(vec![rule]).optimize(plan, session, |_, _| {})?)
+    let guarded = global_groups::guard(plan)?;
+    Ok(global_groups::release(Optimizer::with_rules(vec![rule]).optimize(guarded, session, |_, _| {})?)?)
 }
 
 /// Whether any expression of a plan has a subquery, which rules for filters expect to be gone.

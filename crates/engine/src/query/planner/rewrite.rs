@@ -1,16 +1,16 @@
 //! Numbers scans, watermarks and stateful operators, and puts in their running forms.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
     arrow::datatypes::SchemaRef,
     catalog::{Session, TableProvider},
     common::{
-        DFSchema, Result as DataFusionResult,
-        tree_node::{Transformed, TreeNode},
+        Column, DFSchema, Result as DataFusionResult, TableReference,
+        tree_node::{Transformed, TransformedResult, TreeNode},
     },
-    datasource::{TableType, provider_as_source},
+    datasource::{TableType, provider_as_source, source_as_provider},
     logical_expr::{
         Expr, Extension, FetchType, LogicalPlan, Operator, TableProviderFilterPushDown, utils::conjunction,
     },
@@ -21,7 +21,7 @@ use super::{is_streaming, stream_scan};
 use crate::{
     Result, SparkError,
     operators::StreamScanExec,
-    plan::{EventTimeWatermark, GlobalLimit, StatefulAggregate, StreamJoin, with_operator_id},
+    plan::{EventTimeWatermark, GlobalLimit, StatefulAggregate, StreamJoin, StreamScan, with_operator_id},
     query::QueryConf,
     sink::OutputMode,
     source::SourceSpec,
@@ -38,11 +38,18 @@ pub(super) struct Rewritten {
 pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> Result<Rewritten> {
     let mut scans = Vec::new();
     let mut delays = Vec::new();
+    let mut known = Known::default();
     let plan = plan.transform_up(|node| {
+        if repeats(&node) {
+            return Ok(Transformed::no(node));
+        }
         if let Some(spec) = stream_scan(&node) {
             let ordinal = scans.len();
             scans.push(spec.clone());
-            return numbered_scan(node, spec, ordinal);
+            if let LogicalPlan::TableScan(scan) = &node {
+                known.scans.insert(scan.table_name.clone(), ordinal);
+            }
+            return numbered_scan(node, spec, ordinal, true);
         }
         match node {
             LogicalPlan::Extension(Extension { node: extension }) => {
@@ -50,6 +57,7 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> 
                 match watermark.filter(|w| reads_stream(w.input())) {
                     Some(watermark) => {
                         let numbered = watermark.with_ordinal(delays.len());
+                        known.watermarks.insert(watermark.column().clone(), delays.len());
                         delays.push(watermark.delay_ms());
                         Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(numbered) })))
                     }
@@ -76,8 +84,53 @@ pub(super) fn rewrite(plan: LogicalPlan, mode: OutputMode, conf: &QueryConf) -> 
             other => Ok(Transformed::no(other)),
         }
     })?;
-    let plan = number_operators(plan.data)?;
+    let plan = number_operators(known.number_repeated(plan.data)?)?;
     Ok(Rewritten { plan, scans, watermark_delays_ms: delays })
+}
+
+/// The numbers of what stands in a plan once more.
+#[derive(Debug, Default)]
+struct Known {
+    scans: HashMap<TableReference, usize>,
+    watermarks: HashMap<Column, usize>,
+}
+
+impl Known {
+    /// Gives what is repeated the number of the first.
+    fn number_repeated(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let missing = || datafusion::common::internal_datafusion_err!("a stream repeated that is not read");
+        plan.transform_up(|node| match &node {
+            LogicalPlan::TableScan(scan) if repeats(&node) => {
+                let ordinal = *self.scans.get(&scan.table_name).ok_or_else(missing)?;
+                let spec = stream_scan(&node).ok_or_else(missing)?;
+                numbered_scan(node, spec, ordinal, false)
+            }
+            LogicalPlan::Extension(extension) if repeats(&node) => {
+                let watermark = extension.node.as_any().downcast_ref::<EventTimeWatermark>();
+                let watermark = watermark.ok_or_else(missing)?;
+                let ordinal = *self.watermarks.get(watermark.column()).ok_or_else(missing)?;
+                let node = Arc::new(watermark.with_ordinal(ordinal));
+                Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+            }
+            _ => Ok(Transformed::no(node)),
+        })
+        .data()
+        .map_err(Into::into)
+    }
+}
+
+/// Whether a node is one that stands elsewhere in the plan, too.
+fn repeats(node: &LogicalPlan) -> bool {
+    match node {
+        LogicalPlan::TableScan(scan) => source_as_provider(&scan.source)
+            .is_ok_and(|provider| provider.downcast_ref::<StreamScan>().is_some_and(StreamScan::repeats)),
+        LogicalPlan::Extension(extension) => extension
+            .node
+            .as_any()
+            .downcast_ref::<EventTimeWatermark>()
+            .is_some_and(EventTimeWatermark::repeats),
+        _ => false,
+    }
 }
 
 /// Numbers stateful operators from the sink downwards, left before right, as Spark does.
@@ -114,7 +167,7 @@ fn reads_stream(plan: &LogicalPlan) -> bool {
         return true;
     }
     if let LogicalPlan::TableScan(scan) = plan
-        && let Ok(provider) = datafusion::datasource::source_as_provider(&scan.source)
+        && let Ok(provider) = source_as_provider(&scan.source)
     {
         return provider.is::<NumberedScan>();
     }
@@ -125,9 +178,10 @@ fn numbered_scan(
     node: LogicalPlan,
     spec: SourceSpec,
     ordinal: usize,
+    counted: bool,
 ) -> DataFusionResult<Transformed<LogicalPlan>> {
     let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
-    scan.source = provider_as_source(Arc::new(NumberedScan { spec, ordinal }));
+    scan.source = provider_as_source(Arc::new(NumberedScan { spec, ordinal, counted }));
     Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
 }
 
@@ -136,6 +190,7 @@ fn numbered_scan(
 struct NumberedScan {
     spec: SourceSpec,
     ordinal: usize,
+    counted: bool,
 }
 
 #[async_trait]
@@ -188,7 +243,7 @@ impl TableProvider for NumberedScan {
             }
         };
         let scan = StreamScanExec::try_new(self.ordinal, &self.spec.format, schema, columns, output, filter)?;
-        Ok(Arc::new(scan))
+        Ok(Arc::new(if self.counted { scan } else { scan.uncounted() }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Spark's `PushDownLeftSemiAntiJoin`: a left semi or anti join that compares keys of an
 //! aggregation, or nothing that a generator makes, goes below it. Rows are then late, kept and
-//! matched one by one, not as groups.
+//! matched one by one, not as groups. Of a union each input is joined, by an operator of its own.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,13 +9,15 @@ use datafusion::{
         Column, JoinType, NullEquality,
         tree_node::{Transformed, TransformedResult, TreeNode},
     },
+    datasource::{provider_as_source, source_as_provider},
     logical_expr::{
-        Aggregate, BinaryExpr, Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
-        utils::split_conjunction,
+        Aggregate, BinaryExpr, Expr, Extension, Join, LogicalPlan, LogicalPlanBuilder, Operator, Projection,
+        Union, utils::split_conjunction,
     },
 };
 
 use super::is_streaming;
+use crate::plan::{EventTimeWatermark, StreamScan};
 
 /// Moves the semi joins of a plan as far down as they go.
 pub(super) fn push_below_groups(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
@@ -70,6 +72,7 @@ fn pushed(join: &Join) -> datafusion::common::Result<Option<LogicalPlan>> {
                 false => None,
             }
         }
+        LogicalPlan::Union(union) => Some(LogicalPlan::Union(into_inputs(union, join, &condition)?)),
         _ => None,
     };
     let Some(mut plan) = moved else { return Ok(None) };
@@ -84,6 +87,51 @@ fn pushed(join: &Join) -> datafusion::common::Result<Option<LogicalPlan>> {
 fn joined(input: &LogicalPlan, join: &Join, condition: Vec<Expr>) -> datafusion::common::Result<LogicalPlan> {
     let builder = LogicalPlanBuilder::from(input.clone());
     builder.join_on(join.right.as_ref().clone(), join.join_type, condition)?.build()
+}
+
+/// Each input of `union` joined as `join` joins all.
+fn into_inputs(union: &Union, join: &Join, condition: &[Expr]) -> datafusion::common::Result<Union> {
+    let last = union.inputs.len().saturating_sub(1);
+    let inputs = union.inputs.iter().enumerate().map(|(place, input)| {
+        let own: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+        let condition = spelled_out(condition.to_vec(), &meanings(union.schema.columns(), &own))?;
+        // Streams are numbered from left to right as written: the right side comes last.
+        let right = match place == last {
+            true => join.right.as_ref().clone(),
+            false => repeated(join.right.as_ref().clone())?,
+        };
+        let builder = LogicalPlanBuilder::from(input.as_ref().clone());
+        builder.join_on(right, join.join_type, condition)?.build().map(Arc::new)
+    });
+    let inputs = inputs.collect::<datafusion::common::Result<Vec<_>>>()?;
+    Ok(Union { inputs, schema: Arc::clone(&union.schema) })
+}
+
+/// `plan` as one whose streams and watermarks stand elsewhere, too.
+fn repeated(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    plan.transform_up(|node| match node {
+        LogicalPlan::TableScan(mut scan) => {
+            let provider = source_as_provider(&scan.source)?;
+            Ok(match provider.downcast_ref::<StreamScan>() {
+                Some(stream) => {
+                    scan.source = provider_as_source(Arc::new(stream.repeated()));
+                    Transformed::yes(LogicalPlan::TableScan(scan))
+                }
+                None => Transformed::no(LogicalPlan::TableScan(scan)),
+            })
+        }
+        LogicalPlan::Extension(extension) => {
+            Ok(match extension.node.as_any().downcast_ref::<EventTimeWatermark>() {
+                Some(watermark) => {
+                    let node = Arc::new(watermark.repeated());
+                    Transformed::yes(LogicalPlan::Extension(Extension { node }))
+                }
+                None => Transformed::no(LogicalPlan::Extension(extension)),
+            })
+        }
+        node => Ok(Transformed::no(node)),
+    })
+    .data()
 }
 
 /// `join` below the aggregation, if it compares nothing but keys.

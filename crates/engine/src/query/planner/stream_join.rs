@@ -20,7 +20,7 @@ use datafusion::{
     },
 };
 
-use super::{has_subqueries, infer_filters, is_streaming, semi_join};
+use super::{has_subqueries, infer_filters, is_streaming, outer_join, semi_join};
 use crate::{
     Result,
     plan::{SessionWindow, TimeWindow},
@@ -43,7 +43,11 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
     };
     let plan = semi_join::push_below_groups(plan)?;
     let narrow = || -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-        vec![Arc::new(EliminateOuterJoin::new()), Arc::new(PushDownFilter::new())]
+        vec![
+            Arc::new(outer_join::Refused::new(session.clone())),
+            Arc::new(EliminateOuterJoin::new()),
+            Arc::new(PushDownFilter::new()),
+        ]
     };
     let plan = run(plan, narrow())?;
     Ok(run(infer_filters::infer(plan)?, narrow())?)
