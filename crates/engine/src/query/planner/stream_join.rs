@@ -20,7 +20,7 @@ use datafusion::{
     },
 };
 
-use super::{has_subqueries, infer_filters, is_streaming, outer_join, semi_join};
+use super::{constant_filters, has_subqueries, infer_filters, is_streaming, outer_join, semi_join};
 use crate::{
     Result,
     plan::{SessionWindow, TimeWindow},
@@ -49,7 +49,8 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
             Arc::new(PushDownFilter::new()),
         ]
     };
-    let plan = run(plan, narrow())?;
+    // What is never met says nothing of the other side.
+    let plan = constant_filters::settle(run(plan, narrow())?, session)?;
     Ok(run(infer_filters::infer(plan)?, narrow())?)
 }
 
