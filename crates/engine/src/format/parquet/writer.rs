@@ -88,7 +88,7 @@ impl WriteFormat for ParquetWriter {
             .set_coerce_types(true);
         let stored: SchemaRef =
             Arc::new(Schema::new(schema.fields().iter().map(stored_field).collect::<Vec<_>>()));
-        Ok(Box::new(Encoder { stored, file: File::Empty(properties) }))
+        Ok(Box::new(Encoder { stored, file: File::Empty(Box::new(properties)) }))
     }
 }
 
@@ -123,7 +123,7 @@ struct Encoder {
 
 /// What the first rows are decides how the file is written.
 enum File {
-    Empty(WriterPropertiesBuilder),
+    Empty(Box<WriterPropertiesBuilder>),
     Started(Box<ArrowWriter<Vec<u8>>>),
 }
 
@@ -131,7 +131,7 @@ impl Encoder {
     /// The file, begun for `rows` if nothing is in it.
     fn writer(&mut self, rows: &RecordBatch) -> Result<&mut ArrowWriter<Vec<u8>>> {
         if let File::Empty(properties) = &self.file {
-            let mut properties = properties.clone();
+            let mut properties = properties.as_ref().clone();
             for column in too_many_values(rows) {
                 let path = ColumnPath::new(vec![self.stored.field(column).name().clone()]);
                 properties = properties.set_column_dictionary_enabled(path, false);
@@ -187,7 +187,7 @@ impl FileEncoder for Encoder {
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>> {
         let writer = match self.file {
-            File::Empty(properties) => started(properties, &self.stored)?,
+            File::Empty(properties) => started(*properties, &self.stored)?,
             File::Started(writer) => *writer,
         };
         writer.into_inner().map_err(failed)
