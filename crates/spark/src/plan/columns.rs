@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use millstream_engine::{Result, SparkError, plan::WATERMARK_DELAY_KEY};
+use millstream_engine::{
+    Result, SparkError,
+    plan::{WATERMARK_DELAY_KEY, is_session_window},
+};
 use spark_connect_proto as proto;
 
 use super::{
@@ -49,7 +52,8 @@ impl Translator<'_> {
             let own = |alias: &&proto::expression::Alias| alias.name.iter().any(|own| own == name);
             with.aliases.iter().find(own).is_some_and(|alias| !alias.metadata().is_empty())
         };
-        for item in added.iter_mut().filter(|item| !described(&item.name)) {
+        let forgets = |item: &TypedExpr| !described(&item.name) && !is_session_window(&item.field);
+        for item in added.iter_mut().filter(|item| forgets(item)) {
             // Spark forgets here what it knew of the column: that it is a window, or an event time.
             if item.field.metadata().contains_key(WATERMARK_DELAY_KEY) {
                 let (expr, to) = (item.expr.clone(), item.data_type().clone());
