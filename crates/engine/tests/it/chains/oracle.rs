@@ -241,7 +241,7 @@ async fn check(case: &Case) {
         let mut rows: Vec<Value> = expected.rows.iter().map(shown).map(|row| parsed(&row)).collect();
         rows.sort_by_key(ToString::to_string);
         if let Some(most) = expected.most {
-            let passed = published.get(&id).expect("a batch");
+            let passed = published.get(&id).unwrap();
             assert_eq!(passed.len(), most, "rows of batch {number}");
             for row in passed {
                 let place = rows.iter().position(|other| other == row);
