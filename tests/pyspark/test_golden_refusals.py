@@ -21,7 +21,6 @@ FAIL_LATER = {
         "watermark_two_columns": "_LEGACY_ERROR_TEMP_3076",
         "watermark_two_columns_windows": "_LEGACY_ERROR_TEMP_3076",
         "watermark_after_windows": "_LEGACY_ERROR_TEMP_3076",
-        "two_event_times": "MULTIPLE_EVENT_TIME_COLUMNS",
         "two_event_times_dedup": "MULTIPLE_EVENT_TIME_COLUMNS",
         "join_two_times_dedup": "MULTIPLE_EVENT_TIME_COLUMNS",
         "join_two_times_dedup_key": "MULTIPLE_EVENT_TIME_COLUMNS",

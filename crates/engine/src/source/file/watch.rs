@@ -19,6 +19,7 @@ use notify::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::listing::is_hidden;
 use crate::time::{Clock, Millis};
 
 /// A file this young may still be written, unless it was seen closed; and the news that a
@@ -194,6 +195,12 @@ impl Shared {
             self.wake.notify_one();
             return;
         }
+        // A file written under a hidden name to be moved into place is nothing yet: listing
+        // for it could let one of two sources over the folder see the move and the other not.
+        let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| is_hidden(&name.to_string_lossy()));
+        if !event.paths.is_empty() && event.paths.iter().all(hidden) {
+            return;
+        }
         let mut files = self.files.lock();
         if files.closed.len() + files.open.len() > MAX_TRACKED {
             *files = Files::default();
@@ -245,7 +252,29 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
+    use crate::time::SystemClock;
+
+    #[test]
+    fn a_file_moved_into_place_wakes_once_it_is_there() {
+        let clock = Arc::new(SystemClock::new());
+        let shared = Shared { clock, wake: Notify::default(), files: Mutex::default() };
+        let (aside, place) = (PathBuf::from("/in/.1.csv"), PathBuf::from("/in/1.csv"));
+        for kind in [
+            EventKind::Create(notify::event::CreateKind::File),
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
+        ] {
+            shared.handle(Ok(Event::new(kind).add_path(aside.clone())));
+            assert!(shared.wake.notified().now_or_never().is_none(), "{kind:?}");
+        }
+        let both = EventKind::Modify(ModifyKind::Name(RenameMode::Both));
+        shared.handle(Ok(Event::new(both).add_path(aside).add_path(place.clone())));
+        assert!(shared.wake.notified().now_or_never().is_some());
+        assert!(shared.files.lock().closed.contains(&place));
+    }
 
     #[test]
     fn a_file_that_is_not_complete_yet_is_waited_for_until_it_is() {
