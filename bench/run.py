@@ -83,9 +83,10 @@ def main() -> None:
             rows = int(workload.rows * given.scale)
             folder = data.prepare(scratch, workload.data, rows, given.format)
             expected = REFERENCES[name](data.frames(workload.data, rows), workload.sums)
-            runs: dict[str, list[dict]] = {engine: [] for engine in engines}
+            own = {"millstream": engines["millstream"]} if workload.alone else engines
+            runs: dict[str, list[dict]] = {engine: [] for engine in own}
             for turn in range(max(given.runs, given.spark_runs)):
-                for engine, (command, extra, count) in engines.items():
+                for engine, (command, extra, count) in own.items():
                     if turn < count:
                         runs[engine].append(measured(engine, command, extra, name, folder, given.format, expected))
             read = 2 * rows if workload.data == "pairs" else rows
