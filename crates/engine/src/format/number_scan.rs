@@ -67,26 +67,24 @@ fn eight(digits: u64) -> u64 {
     (fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff
 }
 
+/// Whether the number at `pos` has a minus sign, and where its digits start.
+#[inline]
+fn sign(text: &[u8], pos: usize) -> Option<(bool, usize)> {
+    Some(match text.get(pos)? {
+        b'-' => (true, pos + 1),
+        b'+' => (false, pos + 1),
+        _ => (false, pos),
+    })
+}
+
 /// Decimal digits at `pos` as an integer with an optional sign, and where they end.
 ///
 /// Only what surely fits: `None` for no digits or more than 18, for the caller to try the
 /// whole field with [`parse_i64`](super::number_text::parse_i64).
 #[inline]
 pub(crate) fn scan_i64(text: &[u8], pos: usize) -> Option<(i64, usize)> {
-    let mut at = pos;
-    let negative = match text.get(at)? {
-        b'-' => {
-            at += 1;
-            true
-        }
-        b'+' => {
-            at += 1;
-            false
-        }
-        _ => false,
-    };
-    let start = at;
-    let (value, at) = scan_digits(text, at, 0);
+    let (negative, start) = sign(text, pos)?;
+    let (value, at) = scan_digits(text, start, 0);
     if at == start || at - start > 18 {
         return None;
     }
@@ -105,20 +103,8 @@ const POWERS_OF_TEN: [f64; 23] = [
 /// correctly (mantissa up to 2^53, exponent up to 22); `None` for everything else.
 #[inline]
 pub(crate) fn scan_f64(text: &[u8], pos: usize) -> Option<(f64, usize)> {
-    let mut at = pos;
-    let negative = match text.get(at)? {
-        b'-' => {
-            at += 1;
-            true
-        }
-        b'+' => {
-            at += 1;
-            false
-        }
-        _ => false,
-    };
-    let start = at;
-    let (mut mantissa, mut at) = digit_by_digit(text, at, 0);
+    let (negative, start) = sign(text, pos)?;
+    let (mut mantissa, mut at) = digit_by_digit(text, start, 0);
     let mut digits = at - start;
     let mut exponent = 0i32;
     if text.get(at) == Some(&b'.') {
