@@ -20,7 +20,7 @@ use datafusion::{
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
 };
 
-use super::{infer_filters::is_null_intolerant, is_streaming};
+use super::{is_streaming, null_intolerant::is_null_intolerant};
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
 
 /// Puts the conditions of a plan that read no column in their places.
