@@ -70,8 +70,10 @@ impl Moments {
             _ if n == 0.0 => None,
             Relation::CovarPop => Some(ck / n),
             Relation::CovarSamp => (n > 1.0).then(|| ck / (n - 1.0)),
-            // Spark divides; without variance that is a division by zero, which is null here.
-            Relation::Corr => (n > 1.0).then(|| (xm * ym).sqrt()).filter(|d| *d != 0.0).map(|d| ck / d),
+            // Where one side does not vary the other does not matter, not even as NaN.
+            Relation::Corr if n == 1.0 || xm == 0.0 || ym == 0.0 => None,
+            // Spark divides; what is too small to be a divisor makes null, too.
+            Relation::Corr => Some((xm * ym).sqrt()).filter(|d| *d != 0.0).map(|d| ck / d),
         }
     }
 
