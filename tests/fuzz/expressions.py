@@ -124,8 +124,8 @@ AGGREGATES = [
     "count(*)", "count(*)", "count({any})", "sum({int})", "sum({int})", "sum({bigint} % 100000)", "sum({double})", "sum({decimal})", "avg({int})", "avg({double})", "avg({decimal})",
     "min({any})", "max({any})", "min({int})", "max({string})", "sort_array(collect_set({int}))", "sort_array(collect_list({string}))", "stddev({int})", "stddev_pop({double})",
     "variance({int})", "var_pop({int})", "approx_count_distinct({any})", "bool_and({boolean})", "bool_or({boolean})", "count_if({boolean})", "try_sum({int})", "bit_xor({int})",
-    "bit_and({int})", "bit_or({int})", "sum({int}) filter (where {boolean})", "count(*) filter (where {boolean})", "corr({int}, {double})", "covar_samp({int}, {double})",
-    "skewness({int})", "kurtosis({int})", "percentile({int}, 0.5)", "median({int})", "any_value({int}) is null", "count({int}, {string})", "min({timestamp})", "max({date})", "mode({int}, true)",
+    "bit_and({int})", "bit_or({int})", "sum({int}) filter (where {boolean})", "count(*) filter (where {boolean})", "round(corr({int}, {double}), 9) + 0D", "round(covar_samp({int}, {double}), 9) + 0D",
+    "round(skewness({int}), 9) + 0D", "kurtosis({int})", "percentile({int}, 0.5)", "median({int})", "any_value({int}) is null", "count({int}, {string})", "min({timestamp})", "max({date})", "mode({int}, true)",
     "percentile_approx({int}, 0.5)", "regr_count({int}, {int})", "max(struct({int}, {string}))", "try_avg({int})", "sum({int}) + count(*)", "max({int}) - min({int})", "round(avg({double}), 2)",
     "sort_array(array_agg({int}))", "histogram_numeric({int}, 3)", "count(distinct {int})", "grouping_id()", "hll_sketch_estimate(hll_sketch_agg({int}))", "max(length({string}))", "every({boolean})",
 ]  # fmt: skip

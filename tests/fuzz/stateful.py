@@ -101,6 +101,8 @@ class Stateful:
     def dedup_within(self, plan: Plan) -> None:
         if not plan.ordered and not plan.aggregated:
             return self.dedup(plan)  # which time is kept depends on the order
+        if plan.of("window"):
+            return self.dedup(plan)  # Spark takes the place of the window in its row for a time, and forgets at once
         self.deduplicated(plan, "dedup_within", self.keys(plan, event=False))
 
     def distinct(self, plan: Plan) -> None:

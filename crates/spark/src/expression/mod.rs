@@ -25,6 +25,7 @@ use spark_connect_proto as proto;
 
 pub use attribute::parse_name;
 pub use extract::{extract, field};
+pub(crate) use higher_order::calls_lambda;
 pub use scope::Scope;
 pub use typed::TypedExpr;
 

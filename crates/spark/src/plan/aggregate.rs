@@ -281,6 +281,10 @@ impl Translator<'_> {
         for expression in &aggregate.grouping_expressions {
             keys.extend(self.keys(&scope, expression)?);
         }
+        if scope.has_window_by_lambda() {
+            // Keys and what is shown are resolved apart, and a lambda is like no other.
+            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1039"));
+        }
         let shape = match aggregate.group_type() {
             GroupType::Rollup => Shape::rollup(keys.len()),
             GroupType::Cube => Shape::cube(keys.len())?,

@@ -24,7 +24,7 @@ use super::{
     translator::{Frame, Translator},
 };
 use crate::{
-    expression::{self, Scope, TypedExpr},
+    expression::{self, Scope, TypedExpr, calls_lambda},
     sql, types,
 };
 
@@ -217,6 +217,17 @@ impl<'s, 'a> RelationScope<'s, 'a> {
                 self.with_drawn(frame.with_plan(plan).with_columns(columns))
             }
         }
+    }
+
+    /// Whether the window's time or gap is made by a lambda.
+    pub fn has_window_by_lambda(&self) -> bool {
+        self.window.borrow().as_ref().is_some_and(|window| {
+            let gap = match &window.kind {
+                Kind::Time(_) => None,
+                Kind::Session(end) => Some(end),
+            };
+            std::iter::once(&window.time).chain(gap).any(calls_lambda)
+        })
     }
 
     /// `frame` with the columns of functions of a row's place.

@@ -62,6 +62,8 @@ impl DeduplicateNode {
         let output = Arc::clone(UserDefinedLogicalNodeCore::schema(node).inner());
         let event_time = event_time_column(&output)?;
         let forgets = match event_time {
+            // Spark differs: of a window it takes the place of the struct in its row for the time, so that
+            // every key is forgotten at the end of its batch; here it is the window's end.
             Some((_, delay_ms)) if node.within_watermark() => Forgets::After(delay_ms.saturating_mul(1000)),
             None if node.within_watermark() => {
                 return Err(internal_datafusion_err!("deduplication within no watermark"));

@@ -14,13 +14,13 @@ use datafusion::{
     },
     execution::SessionState,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, lit,
+        BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, lit,
         utils::{conjunction, split_conjunction},
     },
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
 };
 
-use super::{is_streaming, null_intolerant::is_null_intolerant};
+use super::{is_streaming, null_intolerant::is_null_intolerant, stream_join::is_stream_join};
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
 
 /// Puts the conditions of a plan that read no column in their places.
@@ -41,9 +41,23 @@ pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Resul
             let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
             settled(filter, |condition, schema| literal(condition) && is_never(condition, schema))
         }
+        LogicalPlan::Join(join) if is_stream_join(&join) => never_joined(join, session),
         node => Ok(Transformed::no(node)),
     })
     .data()
+}
+
+/// `join`, whose condition is nothing but `false` where one of its conjuncts is never met.
+fn never_joined(mut join: Join, session: &SessionState) -> Result<Transformed<LogicalPlan>> {
+    let mut never = false;
+    for conjunct in join.filter.iter().flat_map(split_conjunction) {
+        let constant_one = conjunct.column_refs().is_empty() && !conjunct.is_volatile();
+        never |= constant_one && is_never(&constant(conjunct, session)?, &join.schema);
+    }
+    if never {
+        (join.on, join.filter) = (vec![], Some(lit(false)));
+    }
+    Ok(Transformed::new_transformed(LogicalPlan::Join(join), never))
 }
 
 /// A condition over `plan` in terms of what its columns are made of, as far as a condition on no
@@ -148,6 +162,17 @@ fn is_always(condition: &Expr) -> bool {
     matches!(condition, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
 }
 
+/// Whether `expr` is a column or a field of one.
+fn is_column_or_field(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) => true,
+        Expr::ScalarFunction(call) if call.name() == "get_field" => {
+            call.args.first().is_some_and(is_column_or_field)
+        }
+        _ => false,
+    }
+}
+
 /// Whether no row meets a condition; a column is never more, less or other than itself.
 fn is_never(condition: &Expr, schema: &DFSchema) -> bool {
     let never_null = |e: &Expr| e.nullable(schema).is_ok_and(|nullable| !nullable);
@@ -155,9 +180,7 @@ fn is_never(condition: &Expr, schema: &DFSchema) -> bool {
         Expr::Literal(value, _) => value.is_null() || *value == ScalarValue::Boolean(Some(false)),
         Expr::IsNull(inner) => never_null(inner),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-            Operator::Gt | Operator::Lt | Operator::NotEq => {
-                left == right && matches!(left.as_ref(), Expr::Column(_))
-            }
+            Operator::Gt | Operator::Lt | Operator::NotEq => left == right && is_column_or_field(left),
             Operator::IsNotDistinctFrom => match (left.as_ref(), right.as_ref()) {
                 (e, Expr::Literal(value, _)) | (Expr::Literal(value, _), e) if value.is_null() => {
                     never_null(e)

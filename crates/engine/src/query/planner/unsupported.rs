@@ -317,7 +317,7 @@ pub(super) fn check_planned(plan: &LogicalPlan) -> Result<()> {
         LogicalPlan::Aggregate(aggregate)
             if is_streaming(&aggregate.input)
                 && session_key(aggregate)
-                && aggregate.group_expr.iter().filter(|key| !is_constant(key)).count() == 1 =>
+                && aggregate.group_expr.iter().filter(|key| !is_dropped(key, aggregate)).count() == 1 =>
         {
             return Err(illegal(
                 "Global aggregation with session window in streaming query is not supported.",
@@ -331,9 +331,11 @@ pub(super) fn check_planned(plan: &LogicalPlan) -> Result<()> {
     plan.inputs().into_iter().try_for_each(check_planned)
 }
 
-/// A key that Spark's optimiser drops beside others.
-fn is_constant(key: &Expr) -> bool {
-    key.column_refs().is_empty() && !key.is_volatile()
+/// Whether Spark's optimiser drops a key beside others: a constant, unless keys have become
+/// columns of a projection below to share an argument between the two uses `count_if` makes of it.
+fn is_dropped(key: &Expr, aggregate: &Aggregate) -> bool {
+    let shares = |call: &Expr| matches!(call.clone().unalias(), Expr::AggregateFunction(f) if f.func.name() == "count_if");
+    key.column_refs().is_empty() && !key.is_volatile() && !aggregate.aggr_expr.iter().any(shares)
 }
 
 fn illegal(message: &str) -> SparkError {

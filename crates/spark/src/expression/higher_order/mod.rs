@@ -104,6 +104,12 @@ pub(super) fn higher_order(
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), args)))
 }
 
+/// Whether `expr` calls a function with a lambda.
+pub(crate) fn calls_lambda(expr: &Expr) -> bool {
+    let called = |e: &Expr| Ok(matches!(e, Expr::ScalarFunction(f) if f.func.inner().is::<HigherOrder>()));
+    expr.exists(called).unwrap_or(false)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct HigherOrder {
     kind: Kind,
