@@ -96,7 +96,7 @@ fn encoded(batch: &RecordBatch) -> Vec<u8> {
     let format = writer("csv", &Options::default(), Zone::UTC).unwrap();
     let mut encoder = format.encoder(batch.schema()).unwrap();
     encoder.write(batch).unwrap();
-    encoder.finish().unwrap()
+    encoder.finish().unwrap().concat()
 }
 
 fn csv_encode(rounds: usize) {

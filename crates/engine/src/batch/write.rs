@@ -132,7 +132,9 @@ impl BatchWrite {
                     }
                     let stage = |file: crate::sink::file::EncodedFile| {
                         let path = dir.join(&file.name);
-                        storage.write_staged(&path, &file.bytes).map_err(|e| write_failed(&path, e))?;
+                        storage
+                            .write_staged_pieces(&path, &file.pieces)
+                            .map_err(|e| write_failed(&path, e))?;
                         Ok(file.name)
                     };
                     files.into_iter().map(stage).collect::<Result<Vec<String>>>()

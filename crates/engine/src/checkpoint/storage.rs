@@ -75,6 +75,14 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Not atomic: after a crash the file may be torn.
     fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 
+    /// As [`Storage::write_staged`], of content in pieces one after the other.
+    fn write_staged_pieces(&self, path: &Path, pieces: &[Vec<u8>]) -> io::Result<()> {
+        match pieces {
+            [whole] => self.write_staged(path, whole),
+            pieces => self.write_staged(path, &pieces.concat()),
+        }
+    }
+
     /// Moves a file, replacing `to`; both in one file system. Not synced:
     /// [`Storage::sync_dir`] follows, once for many renames.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -199,9 +207,11 @@ impl Storage for LocalStorage {
     }
 
     fn write_staged(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        remove_checksum(path);
-        let mut options = OpenOptions::new();
-        write_synced(path, options.write(true).create(true).truncate(true), bytes)
+        write_synced(path, &[bytes])
+    }
+
+    fn write_staged_pieces(&self, path: &Path, pieces: &[Vec<u8>]) -> io::Result<()> {
+        write_synced(path, pieces)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -309,7 +319,10 @@ fn discard<S: Storage + ?Sized>(storage: &S, path: &Path) {
     }
 }
 
-fn write_synced(path: &Path, options: &mut OpenOptions, bytes: &[u8]) -> io::Result<()> {
+fn write_synced(path: &Path, pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
+    remove_checksum(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
     let file = match options.open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = path.parent() {
@@ -320,7 +333,7 @@ fn write_synced(path: &Path, options: &mut OpenOptions, bytes: &[u8]) -> io::Res
         other => other,
     };
     let mut file = at(path, file)?;
-    at(path, file.write_all(bytes))?;
+    at(path, pieces.iter().try_for_each(|piece| file.write_all(piece.as_ref())))?;
     at(path, file.sync_data())
 }
 

@@ -53,24 +53,31 @@ impl Compression {
         }
     }
 
-    /// The compressed form of `bytes`.
-    pub(crate) fn compress(self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    /// The compressed form of the file that `pieces` are, one after the other.
+    pub(crate) fn compress(self, pieces: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
         let packed = match self {
-            Self::None => Ok(bytes),
+            Self::None => return Ok(pieces),
             Self::Gzip => {
                 let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-                out.write_all(&bytes).and_then(|()| out.finish())
+                write_to(&mut out, &pieces).and_then(|()| out.finish())
             }
             Self::Bzip2 => {
                 let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
-                out.write_all(&bytes).and_then(|()| out.finish())
+                write_to(&mut out, &pieces).and_then(|()| out.finish())
             }
             Self::Deflate => {
                 let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
-                out.write_all(&bytes).and_then(|()| out.finish())
+                write_to(&mut out, &pieces).and_then(|()| out.finish())
             }
-            Self::Zstd => zstd::encode_all(bytes.as_slice(), 3),
+            Self::Zstd => zstd::Encoder::new(Vec::new(), 3).and_then(|mut out| {
+                write_to(&mut out, &pieces)?;
+                out.finish()
+            }),
         };
-        packed.map_err(|e| SparkError::internal("compression failed").caused_by(e))
+        packed.map(|packed| vec![packed]).map_err(|e| SparkError::internal("compression failed").caused_by(e))
     }
+}
+
+fn write_to(out: &mut impl Write, pieces: &[Vec<u8>]) -> std::io::Result<()> {
+    pieces.iter().try_for_each(|piece| out.write_all(piece))
 }

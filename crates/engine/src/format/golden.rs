@@ -197,7 +197,7 @@ async fn write(case: &Value) -> Result<(String, String)> {
     for batch in batches {
         encoder.write(&batch)?;
     }
-    let mut bytes = encoder.finish()?;
+    let mut bytes = encoder.finish()?.concat();
     if format.extension().ends_with(".gz") {
         let mut plain = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut plain).unwrap();

@@ -70,7 +70,7 @@ pub trait FileEncoder: Send {
     }
 
     /// Appends rows encoded by [`FileEncoder::text_rows`].
-    fn append_text(&mut self, _text: String) {}
+    fn append_text(&mut self, _text: Vec<u8>) {}
 
     /// Bytes encoded so far, for splitting files by size.
     fn len(&self) -> usize;
@@ -80,8 +80,8 @@ pub trait FileEncoder: Send {
         self.len() == 0
     }
 
-    /// The complete file.
-    fn finish(self: Box<Self>) -> Result<Vec<u8>>;
+    /// The complete file, in pieces one after the other: a large one is never copied together.
+    fn finish(self: Box<Self>) -> Result<Vec<Vec<u8>>>;
 }
 
 /// Makes encoders for one write: the format with its options, checked once.

@@ -224,7 +224,7 @@ impl WriteFormat for TextWriter {
     fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
         check_single_string(&schema)?;
         let rows = LineRows { line_end: self.line_end.clone() };
-        Ok(Box::new(TextFile::new(Arc::new(rows), self.compression, String::new())))
+        Ok(Box::new(TextFile::new(Arc::new(rows), self.compression, vec![])))
     }
 }
 
@@ -235,16 +235,16 @@ struct LineRows {
 }
 
 impl TextRows for LineRows {
-    fn encode(&self, batch: &RecordBatch, out: &mut String) -> Result<()> {
+    fn encode(&self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let Some(column) = batch.columns().first().and_then(|c| c.as_string_opt::<i32>()) else {
             return Ok(());
         };
         for row in 0..column.len() {
             // A null row is an empty line.
             if column.is_valid(row) {
-                out.push_str(column.value(row));
+                out.extend_from_slice(column.value(row).as_bytes());
             }
-            out.push_str(&self.line_end);
+            out.extend_from_slice(self.line_end.as_bytes());
         }
         Ok(())
     }

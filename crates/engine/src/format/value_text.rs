@@ -5,7 +5,9 @@
 //! A null row stays null; a null inside an array, map or struct is written out.
 
 mod number;
+mod short_decimal;
 mod temporal;
+mod text_out;
 
 use std::fmt::Write;
 
@@ -20,10 +22,13 @@ use datafusion::arrow::{
 
 use crate::{Result, SparkError};
 pub use number::{write_decimal, write_double, write_float};
+pub(crate) use short_decimal::eight_digits;
 pub use temporal::{
     ZoneOffsets, write_calendar_interval, write_date, write_day_time_interval, write_timestamp,
     write_year_month_interval,
 };
+
+pub use text_out::TextOut;
 
 /// Which of Spark's two spellings is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,8 +43,8 @@ impl FileEncoder for LinesEncoder {
         self.0.len()
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
-        Ok(self.0)
+    fn finish(self: Box<Self>) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![self.0])
     }
 }
 

@@ -219,9 +219,9 @@ fn written(options: &[(&str, &str)], batch: &RecordBatch, shortcuts: bool) -> St
     let options = Options::new(options.iter().map(|(k, v)| (k.to_string(), v.to_string())));
     let options = Arc::new(CsvWriteOptions::new(&options, Zone::UTC).unwrap());
     let rows = if shortcuts { Records::new(options) } else { Records::without_shortcuts(options) };
-    let mut text = String::new();
+    let mut text = vec![];
     rows.encode(batch, &mut text).unwrap();
-    text
+    String::from_utf8(text).unwrap()
 }
 
 proptest! {

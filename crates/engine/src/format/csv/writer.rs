@@ -6,7 +6,7 @@ use chrono::Utc;
 use datafusion::arrow::{
     array::{Array, AsArray, RecordBatch, StringArray},
     buffer::NullBuffer,
-    datatypes::{DataType, Date32Type, SchemaRef, TimeUnit, TimestampMicrosecondType},
+    datatypes::{DataType, Date32Type, Float64Type, SchemaRef, TimeUnit, TimestampMicrosecondType},
 };
 
 use super::options::CsvWriteOptions;
@@ -14,9 +14,10 @@ use crate::{
     Result,
     format::{
         FileEncoder, Options, TextRows, WriteFormat,
+        date_pattern::TimestampPrinter,
         schema_check::check_columns,
         text_file::TextFile,
-        value_text::{self, TextStyle},
+        value_text::{self, TextStyle, write_double},
     },
     time::Zone,
 };
@@ -41,11 +42,11 @@ impl WriteFormat for CsvWriter {
 
     fn encoder(&self, schema: SchemaRef) -> Result<Box<dyn FileEncoder>> {
         check_columns("CSV", &schema, false)?;
-        let mut head = String::new();
+        let mut head = vec![];
         if self.options.header {
             for (index, field) in schema.fields().iter().enumerate() {
                 if index > 0 {
-                    head.push_str(&self.options.delimiter);
+                    head.extend_from_slice(self.options.delimiter.as_bytes());
                 }
                 append_field(&self.options, index, Some(field.name()), &mut head);
             }
@@ -59,9 +60,9 @@ impl WriteFormat for CsvWriter {
 impl CsvWriteOptions {
     /// Ends the row that began at `start`. One without any character is not written at all,
     /// as in Spark.
-    fn end_row(&self, start: usize, out: &mut String) {
+    fn end_row(&self, start: usize, out: &mut Vec<u8>) {
         if out.len() > start {
-            out.push_str(&self.line_end);
+            out.extend_from_slice(self.line_end.as_bytes());
         }
     }
 }
@@ -75,7 +76,10 @@ pub(super) struct Records {
 
 /// How a column's values become fields.
 enum Column<'a> {
-    /// Text that never needs quotes: straight into the record.
+    /// Numbers and timestamps whose text never needs quotes: straight into the record.
+    Doubles(&'a [f64]),
+    Timestamps(&'a [i64], TimestampPrinter<'a>),
+    /// Other such text.
     Plain(Cell<'a>),
     Strings(&'a StringArray),
     /// Any text.
@@ -86,7 +90,7 @@ enum Column<'a> {
 type Cell<'a> = Box<dyn Fn(usize, &mut String) -> Result<()> + 'a>;
 
 impl TextRows for Records {
-    fn encode(&self, batch: &RecordBatch, out: &mut String) -> Result<()> {
+    fn encode(&self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let options = self.options.as_ref();
         let columns = batch.columns().iter().map(|c| self.column(c.as_ref())).collect::<Result<Vec<_>>>()?;
         let nulls: Vec<Option<&NullBuffer>> = batch.columns().iter().map(|c| c.nulls()).collect();
@@ -95,18 +99,35 @@ impl TextRows for Records {
             let start = out.len();
             for (index, (column, nulls)) in columns.iter().zip(&nulls).enumerate() {
                 if index > 0 {
-                    out.push_str(&options.delimiter);
+                    match options.delimiter.as_bytes() {
+                        [delimiter] => out.push(*delimiter),
+                        many => out.extend_from_slice(many),
+                    }
                 }
                 if nulls.is_some_and(|n| n.is_null(row)) {
                     append_field(options, index, None, out);
                     continue;
                 }
                 match column {
-                    Column::Plain(cell) => cell(row, out)?,
+                    Column::Doubles(values) => {
+                        if let Some(value) = values.get(row) {
+                            write_double(*value, out);
+                        }
+                    }
+                    Column::Timestamps(values, printer) => {
+                        if let Some(micros) = values.get(row) {
+                            printer.print(*micros, out)?;
+                        }
+                    }
+                    Column::Plain(cell) => {
+                        text.clear();
+                        cell(row, &mut text)?;
+                        out.extend_from_slice(text.as_bytes());
+                    }
                     Column::Strings(strings) => {
                         let value = strings.value(row);
                         if self.plain.holds(value) {
-                            out.push_str(value);
+                            out.extend_from_slice(value.as_bytes());
                         } else {
                             append_field(options, index, Some(value), out);
                         }
@@ -134,13 +155,24 @@ impl Records {
             return Ok(Column::Strings(strings));
         }
         let cell = cell(array, &self.options)?;
-        let plain = match array.data_type() {
-            DataType::Date32 => self.options.date.prints_plain_text(),
-            DataType::Timestamp(_, Some(_)) => self.options.timestamp.prints_plain_text(),
-            DataType::Timestamp(_, None) => self.options.timestamp_ntz.prints_plain_text(),
-            other => is_number(other),
-        };
-        Ok(if plain && self.plain.usual { Column::Plain(cell) } else { Column::Other(cell) })
+        let plain = self.plain.usual
+            && match array.data_type() {
+                DataType::Date32 => self.options.date.prints_plain_text(),
+                DataType::Timestamp(_, Some(_)) => self.options.timestamp.prints_plain_text(),
+                DataType::Timestamp(_, None) => self.options.timestamp_ntz.prints_plain_text(),
+                other => is_number(other),
+            };
+        if !plain {
+            return Ok(Column::Other(cell));
+        }
+        Ok(match array.data_type() {
+            DataType::Float64 => Column::Doubles(array.as_primitive::<Float64Type>().values()),
+            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+                let printer = TimestampPrinter::new(&self.options.timestamp, self.options.zone);
+                Column::Timestamps(array.as_primitive::<TimestampMicrosecondType>().values(), printer)
+            }
+            _ => Column::Plain(cell),
+        })
     }
 }
 
@@ -204,7 +236,8 @@ fn cell<'a>(array: &'a dyn Array, options: &'a CsvWriteOptions) -> Result<Cell<'
         }
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>();
-            Box::new(move |row, out| options.timestamp.format_timestamp(micros.value(row), options.zone, out))
+            let printer = TimestampPrinter::new(&options.timestamp, options.zone);
+            Box::new(move |row, out| printer.print(micros.value(row), out))
         }
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>();
@@ -226,7 +259,7 @@ fn cell<'a>(array: &'a dyn Array, options: &'a CsvWriteOptions) -> Result<Cell<'
 }
 
 /// Appends one value, quoted where needed; `None` is null.
-fn append_field(options: &CsvWriteOptions, index: usize, value: Option<&str>, out: &mut String) {
+fn append_field(options: &CsvWriteOptions, index: usize, value: Option<&str>, out: &mut Vec<u8>) {
     let (text, substitute) = match value {
         None => (options.null_value.as_str(), true),
         Some("") => (options.empty_value.as_str(), true),
@@ -246,7 +279,7 @@ fn append(
     text: &str,
     substitute: bool,
     quoted: bool,
-    out: &mut String,
+    out: &mut Vec<u8>,
 ) {
     let bytes = text.as_bytes();
     let blank = |b: &u8| *b <= b' ';
@@ -258,7 +291,7 @@ fn append(
         bytes.len()
     };
     // Blanks are ASCII: the ends are between characters.
-    let trimmed = text.get(start..end).unwrap_or_default();
+    let trimmed = bytes.get(start..end).unwrap_or_default();
     let starts_special = bytes.get(start).is_some_and(|b| *b == options.quote)
         || index == 0 && bytes.first().copied().is_some_and(|b| Some(b) == options.comment);
     let quoted = quoted || starts_special && start < bytes.len();
@@ -268,13 +301,13 @@ fn append(
         && bytes.first() == Some(&options.quote)
         && bytes.last() == Some(&options.quote)
     {
-        out.push_str(text);
+        out.extend_from_slice(bytes);
         return;
     }
     if quoted || needs_quotes(options, bytes.get(start..).unwrap_or_default()) {
         append_quoted(options, trimmed, out);
     } else {
-        out.push_str(trimmed);
+        out.extend_from_slice(trimmed);
     }
 }
 
@@ -293,21 +326,20 @@ fn needs_quotes(options: &CsvWriteOptions, text: &[u8]) -> bool {
     }
 }
 
-fn append_quoted(options: &CsvWriteOptions, text: &str, out: &mut String) {
-    // Quotes and escapes are ASCII: see `char_option`.
-    let (quote, escape) = (char::from(options.quote), char::from(options.escape));
-    out.push(quote);
-    for character in text.chars() {
-        if character == quote {
-            out.push(escape);
-        } else if character == escape && options.escape_escape != 0 {
-            out.push(char::from(options.escape_escape));
-        } else if character == '\n' && options.line_end != "\n" {
+fn append_quoted(options: &CsvWriteOptions, text: &[u8], out: &mut Vec<u8>) {
+    // Quotes and escapes are ASCII (see `char_option`): never a part of another character.
+    out.push(options.quote);
+    for byte in text {
+        if *byte == options.quote {
+            out.push(options.escape);
+        } else if *byte == options.escape && options.escape_escape != 0 {
+            out.push(options.escape_escape);
+        } else if *byte == b'\n' && options.line_end != "\n" {
             // A line feed in a value becomes the file's own line end.
-            out.push_str(&options.line_end);
+            out.extend_from_slice(options.line_end.as_bytes());
             continue;
         }
-        out.push(character);
+        out.push(*byte);
     }
-    out.push(quote);
+    out.push(options.quote);
 }

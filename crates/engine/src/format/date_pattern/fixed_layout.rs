@@ -5,12 +5,15 @@
 //! timestamp takes about six times as long, which was a quarter of a CSV sink's time.
 
 use super::{Field, Item, Number, pattern_format::Moment};
+use crate::format::value_text::{TextOut, eight_digits};
 
 /// The template of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct FixedLayout {
     template: String,
     slots: Vec<Slot>,
+    /// Where the fraction is and how many digits it has: at the end and none if there is none.
+    fraction: (usize, usize),
     /// Whether an offset of zero is written out in the template.
     offset: bool,
 }
@@ -37,8 +40,17 @@ enum Kind {
 impl FixedLayout {
     /// The layout of a timestamp with a time zone; `None` where a field's width varies.
     pub(super) fn of(items: &[Item]) -> Option<Self> {
-        let mut layout = Self { template: String::new(), slots: vec![], offset: false };
+        let mut layout = Self { template: String::new(), slots: vec![], fraction: (0, 0), offset: false };
         layout.add(items)?;
+        let fractions = layout.slots.iter().filter_map(|slot| match slot.kind {
+            Kind::Fraction(digits) => Some((slot.at, digits)),
+            _ => None,
+        });
+        layout.fraction = match fractions.collect::<Vec<_>>().as_slice() {
+            [] => (layout.template.len(), 0),
+            [one] => *one,
+            _ => return None,
+        };
         Some(layout)
     }
 
@@ -91,6 +103,7 @@ impl FixedLayout {
         let Some(text) = text.get_mut(..self.template.len()) else { return false };
         text.copy_from_slice(self.template.as_bytes());
         let seconds = (micros / 1_000_000) as u32;
+        let fraction = six_digits((micros % 1_000_000) as u32);
         for Slot { at, kind } in &self.slots {
             match kind {
                 Kind::Year => {
@@ -103,14 +116,10 @@ impl FixedLayout {
                 Kind::Minute => two(text, *at, seconds / 60 % 60),
                 Kind::Second => two(text, *at, seconds % 60),
                 Kind::Fraction(digits) => {
-                    let mut micros = (micros % 1_000_000) as u32;
-                    for place in (0..6).rev() {
-                        if place < *digits
-                            && let Some(byte) = text.get_mut(at + place)
-                        {
-                            *byte = b'0' + (micros % 10) as u8;
-                        }
-                        micros /= 10;
+                    let shown = (*digits).min(fraction.len());
+                    if let (Some(room), Some(shown)) = (text.get_mut(*at..at + shown), fraction.get(..shown))
+                    {
+                        room.copy_from_slice(shown);
                     }
                 }
             }
@@ -122,6 +131,21 @@ impl FixedLayout {
         }
         true
     }
+
+    /// Appends `text`, which is a second printed by this layout, with a fraction of `micros`.
+    #[inline]
+    pub(super) fn push_with_fraction(&self, text: &str, micros: u32, out: &mut (impl TextOut + ?Sized)) {
+        let (at, digits) = self.fraction;
+        let fraction = six_digits(micros);
+        out.push_with_digits(text, at, fraction.get(..digits).unwrap_or(&fraction));
+    }
+}
+
+/// The digits of a number of microseconds.
+#[inline]
+fn six_digits(micros: u32) -> [u8; 6] {
+    let [_, _, digits @ ..] = eight_digits(micros).to_le_bytes();
+    digits.map(|digit| digit + b'0')
 }
 
 /// Writes a number below 100.

@@ -8,9 +8,11 @@
 mod fixed_layout;
 mod pattern_format;
 mod pattern_parse;
+mod timestamp_printer;
 
 use crate::{Result, SparkError};
 use fixed_layout::FixedLayout;
+pub(crate) use timestamp_printer::TimestampPrinter;
 
 /// A compiled pattern, for formatting or for parsing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -19,15 +19,20 @@ pub(super) struct Moment {
     pub(super) offset: Option<(i32, Zone, i64)>,
 }
 
+/// What clocks show in `zone` at `micros` since the epoch.
+pub(super) fn moment_of(micros: i64, zone: Zone) -> Moment {
+    let offset = zone.offset_at(micros);
+    let local = micros.saturating_add(i64::from(offset) * 1_000_000);
+    Moment::new(local, Some((offset, zone, micros)))
+}
+
 impl DatePattern {
     /// Appends the timestamp `micros` (since the epoch) as seen in `zone`.
     ///
     /// # Errors
     /// When a value does not fit a letter, for example a negative year of `yy`.
     pub fn format_timestamp(&self, micros: i64, zone: Zone, out: &mut String) -> Result<()> {
-        let offset = zone.offset_at(micros);
-        let local = micros.saturating_add(i64::from(offset) * 1_000_000);
-        let moment = Moment::new(local, Some((offset, zone, micros)));
+        let moment = moment_of(micros, zone);
         if self.layout().is_some_and(|layout| layout.print(&moment, out)) {
             return Ok(());
         }

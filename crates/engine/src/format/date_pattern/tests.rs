@@ -114,8 +114,37 @@ proptest! {
         let pattern = DatePattern::formatter(pattern).unwrap();
         let one = pattern.format_timestamp(micros, zone, &mut fixed).map_err(|e| e.to_string());
         let other = pattern.without_layout().format_timestamp(micros, zone, &mut items).map_err(|e| e.to_string());
-        prop_assert_eq!(one, other);
-        prop_assert_eq!(fixed, items);
+        prop_assert_eq!(&one, &other);
+        prop_assert_eq!(&fixed, &items);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_column_is_printed_like_its_values(
+        start in prop_oneof![-70_000_000_000_000_000i64..300_000_000_000_000_000, 1_400_000_000_000_000i64..1_700_000_000_000_000],
+        steps in prop::collection::vec(prop_oneof![-900_000i64..900_000, -7_200_000_000i64..7_200_000_000], 1..20),
+        pattern in prop::sample::select(vec![
+            "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]",
+            "yyyyMMdd'\u{e4}'HHmmssSSSSSSSSS",
+            "SSSSSS yyyy-MM-dd HH:mm:ss xx",
+            "S yyyy S",
+            "dd.MM.yyyy HH:mm",
+            "yyyy-M-d H:m:s",
+        ]),
+        zone in prop::sample::select(vec!["UTC", "America/New_York", "Europe/London", "+05:30"]),
+    ) {
+        let (zone, pattern) = (Zone::parse(zone).unwrap(), DatePattern::formatter(pattern).unwrap());
+        let printer = TimestampPrinter::new(&pattern, zone);
+        let mut micros = start;
+        for step in steps {
+            micros += step;
+            let (mut alone, mut in_turn) = (String::new(), String::new());
+            let one = pattern.format_timestamp(micros, zone, &mut alone).map_err(|e| e.to_string());
+            let other = printer.print(micros, &mut in_turn).map_err(|e| e.to_string());
+            prop_assert_eq!(one, other);
+            prop_assert_eq!(alone, in_turn);
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use crate::{
     Result,
     format::{
         FileEncoder, Options, TextRows, WriteFormat,
+        date_pattern::TimestampPrinter,
         schema_check::check_columns,
-        text_file::TextFile,
+        text_file::{TextFile, append_string},
         value_text::{self, TextStyle, write_decimal, write_double, write_float},
     },
     time::Zone,
@@ -45,7 +46,7 @@ impl WriteFormat for JsonWriter {
         check_columns("JSON", &schema, true)?;
         let names = schema.fields().iter().map(|f| quoted(f.name(), self.options.ascii)).collect();
         let rows = Objects { options: Arc::clone(&self.options), names };
-        Ok(Box::new(TextFile::new(Arc::new(rows), self.options.compression, String::new())))
+        Ok(Box::new(TextFile::new(Arc::new(rows), self.options.compression, vec![])))
     }
 }
 
@@ -61,15 +62,17 @@ struct Objects {
 type Cell<'a> = Box<dyn Fn(usize, usize, &mut String) -> Result<()> + 'a>;
 
 impl TextRows for Objects {
-    fn encode(&self, batch: &RecordBatch, out: &mut String) -> Result<()> {
+    fn encode(&self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let options = self.options.as_ref();
         let cells = batch.columns().iter().map(|c| cell(c.as_ref(), options)).collect::<Result<Vec<_>>>()?;
         let columns: Vec<&dyn Array> = batch.columns().iter().map(AsRef::as_ref).collect();
-        for row in 0..batch.num_rows() {
-            object(options, &self.names, &columns, &cells, row, 0, out)?;
-            out.push_str(&options.line_end);
-        }
-        Ok(())
+        append_string(out, |out| {
+            for row in 0..batch.num_rows() {
+                object(options, &self.names, &columns, &cells, row, 0, out)?;
+                out.push_str(&options.line_end);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -194,9 +197,8 @@ fn cell<'a>(array: &'a dyn Array, options: &'a JsonWriteOptions) -> Result<Cell<
         }
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
             let values = array.as_primitive::<TimestampMicrosecondType>();
-            time_cell(options, move |row, text| {
-                options.timestamp.format_timestamp(values.value(row), options.zone, text)
-            })
+            let printer = TimestampPrinter::new(&options.timestamp, options.zone);
+            time_cell(options, move |row, text| printer.print(values.value(row), text))
         }
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             let values = array.as_primitive::<TimestampMicrosecondType>();

@@ -23,7 +23,7 @@ fn written(batch: &RecordBatch, options: &[(&str, &str)]) -> (tempfile::TempDir,
     let format = ParquetWriter::new(&options).unwrap();
     let mut encoder = format.encoder(batch.schema()).unwrap();
     encoder.write(batch).unwrap();
-    let bytes = encoder.finish().unwrap();
+    let bytes = encoder.finish().unwrap().concat();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(format!("x.{}", format.extension()));
     std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &bytes).unwrap();

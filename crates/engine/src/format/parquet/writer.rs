@@ -185,11 +185,11 @@ impl FileEncoder for Encoder {
         }
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
+    fn finish(self: Box<Self>) -> Result<Vec<Vec<u8>>> {
         let writer = match self.file {
             File::Empty(properties) => started(*properties, &self.stored)?,
             File::Started(writer) => *writer,
         };
-        writer.into_inner().map_err(failed)
+        writer.into_inner().map(|file| vec![file]).map_err(failed)
     }
 }

@@ -2,17 +2,28 @@
 
 use std::fmt::Write;
 
+use super::{TextOut, short_decimal};
+
 /// `Double.toString`: shortest digits that read back, at least one after the point,
 /// `E` notation outside `[1e-3, 1e7)`.
 ///
 /// Spark differs: on Java 17 and older `Double.toString` sometimes prints a digit more
 /// than needed (JDK-4511638); this is the text of Java 19 and later.
-pub fn write_double(value: f64, out: &mut String) {
-    let size = value.abs();
-    if (1e-3..1e7).contains(&size) {
-        // The same text, always with a point and without an exponent.
-        return out.push_str(zmij::Buffer::new().format_finite(value));
+pub fn write_double<T: TextOut + ?Sized>(value: f64, out: &mut T) {
+    if short_decimal::push(value, out) {
+        return;
     }
+    if (1e-3..1e7).contains(&value.abs()) {
+        // The same text, always with a point and without an exponent.
+        return out.push_text(zmij::Buffer::new().format_finite(value));
+    }
+    let mut text = String::with_capacity(24);
+    write_unusual_double(value, &mut text);
+    out.push_text(&text);
+}
+
+fn write_unusual_double(value: f64, out: &mut String) {
+    let size = value.abs();
     if write_special(value.is_nan(), value.is_infinite(), value == 0.0, value.is_sign_negative(), out) {
         return;
     }

@@ -200,7 +200,7 @@ struct SplitFiles {
 impl SplitFiles {
     fn new(files: Vec<EncodedFile>, sink: &Arc<Inner>, abandoned: Arc<AtomicBool>) -> Self {
         let names = files.iter().map(|f| f.name.clone()).collect();
-        if files.iter().map(|f| f.bytes.len()).sum::<usize>() < LARGE_SPLIT_BYTES {
+        if files.iter().map(EncodedFile::size).sum::<usize>() < LARGE_SPLIT_BYTES {
             return Self { names, encoded: files, writing: None };
         }
         let sink = sink.clone();
@@ -357,12 +357,12 @@ impl Inner {
     /// A visible file stays if this attempt writes the very same bytes again. Any other
     /// goes: its rows may now belong to another file, and would for a moment be in both.
     fn take_back(&self, files: &[Arc<EncodedFile>]) -> Result<()> {
-        let again: HashMap<PathBuf, &[u8]> =
-            files.iter().map(|f| (self.spec.path.join(&f.name), f.bytes.as_slice())).collect();
+        let again: HashMap<PathBuf, &EncodedFile> =
+            files.iter().map(|f| (self.spec.path.join(&f.name), f.as_ref())).collect();
         let mut touched = BTreeSet::new();
         for path in std::mem::take(&mut *self.leftovers.lock()) {
             let same = match again.get(&path) {
-                Some(bytes) => self.holds(&path, bytes)?,
+                Some(file) => self.holds(&path, file)?,
                 None => false,
             };
             if !same {
@@ -376,9 +376,9 @@ impl Inner {
         Ok(())
     }
 
-    fn holds(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+    fn holds(&self, path: &Path, file: &EncodedFile) -> Result<bool> {
         match self.storage.read(path) {
-            Ok(found) => Ok(found == bytes),
+            Ok(found) => Ok(file.holds(&found)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(read_failed(path, e)),
         }
@@ -386,7 +386,7 @@ impl Inner {
 
     fn write(&self, file: &EncodedFile) -> Result<()> {
         let path = self.staged_path(&file.name);
-        self.storage.write_staged(&path, &file.bytes).map_err(|e| write_failed(&path, e))
+        self.storage.write_staged_pieces(&path, &file.pieces).map_err(|e| write_failed(&path, e))
     }
 
     fn unstage(&self, name: &str) {

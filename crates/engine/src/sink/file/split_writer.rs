@@ -29,6 +29,9 @@ use crate::{
     },
 };
 
+/// Bytes reserved for the text of a value: growing a text copies it.
+const TYPICAL_VALUE: usize = 16;
+
 /// What all splits of one output share: format, columns, partitioning.
 #[derive(Clone)]
 pub struct WriteLayout {
@@ -54,8 +57,22 @@ impl std::fmt::Debug for WriteLayout {
 pub struct EncodedFile {
     /// Path below the output directory, `/` between parts.
     pub name: String,
-    /// Content.
-    pub bytes: Vec<u8>,
+    /// Content, in pieces one after the other.
+    pub pieces: Vec<Vec<u8>>,
+}
+
+impl EncodedFile {
+    /// Length of the content in bytes.
+    pub fn size(&self) -> usize {
+        self.pieces.iter().map(Vec::len).sum()
+    }
+
+    /// Whether this is the content.
+    pub fn holds(&self, mut content: &[u8]) -> bool {
+        let mut pieces = self.pieces.iter();
+        pieces.all(|piece| content.strip_prefix(piece.as_slice()).inspect(|rest| content = rest).is_some())
+            && content.is_empty()
+    }
 }
 
 impl WriteLayout {
@@ -185,14 +202,17 @@ impl SplitWriter {
             }
             return Ok(());
         };
-        let side_by_side = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        // Twice as many as run: none waits for the one before it to be taken.
+        let side_by_side = 2 * std::thread::available_parallelism().map_or(2, usize::from).max(2);
         let data_columns = self.layout.data_columns.clone();
         let mut pieces = rows
             .map(move |batch| {
                 let (text, data_columns) = (Arc::clone(&text), data_columns.clone());
                 SpawnedTask::spawn(async move {
-                    let mut piece = String::new();
-                    text.encode(&batch?.project(&data_columns)?, &mut piece)?;
+                    let batch = batch?.project(&data_columns)?;
+                    let mut piece =
+                        Vec::with_capacity(TYPICAL_VALUE * batch.num_columns() * batch.num_rows());
+                    text.encode(&batch, &mut piece)?;
                     Ok::<_, SparkError>(piece)
                 })
             })
@@ -226,7 +246,7 @@ impl SplitWriter {
         for (directory, file) in std::mem::take(&mut self.open) {
             if let Some(encoder) = file.encoder {
                 let name = self.layout.file_name(self.job, self.split, &directory, file.counter);
-                self.done.push(EncodedFile { name, bytes: encoder.finish()? });
+                self.done.push(EncodedFile { name, pieces: encoder.finish()? });
             }
         }
         Ok(self.done)
@@ -275,7 +295,7 @@ impl SplitWriter {
                 && let Some(full) = file.encoder.take()
             {
                 let name = layout.file_name(*job, *split, &directory, file.counter);
-                done.push(EncodedFile { name, bytes: full.finish()? });
+                done.push(EncodedFile { name, pieces: full.finish()? });
                 file.counter += 1;
                 file.rows = 0;
             }

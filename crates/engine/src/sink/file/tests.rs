@@ -55,9 +55,9 @@ impl FileEncoder for LinesEncoder {
         self.0.len()
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<u8>> {
+    fn finish(self: Box<Self>) -> Result<Vec<Vec<u8>>> {
         // The end mark shows a torn file.
-        Ok([self.0, b".\n".to_vec()].concat())
+        Ok(vec![self.0, b".\n".to_vec()])
     }
 }
 
@@ -447,8 +447,8 @@ fn every_format_names_its_files_and_writes_one_for_no_rows() {
         let files = layout.split(Uuid::nil(), 0).finish().unwrap();
         assert_eq!(files[0].name, format!("part-00000-{}{end}", Uuid::nil()));
         match content {
-            Some(text) => assert_eq!(String::from_utf8_lossy(&files[0].bytes), text),
-            None => assert!(files[0].bytes.starts_with(b"PAR1")),
+            Some(text) => assert_eq!(String::from_utf8_lossy(&files[0].pieces.concat()), text),
+            None => assert!(files[0].pieces.concat().starts_with(b"PAR1")),
         }
     }
 }
