@@ -4,7 +4,6 @@ pub(crate) mod convert;
 mod decoder;
 mod infer;
 mod options;
-mod plain_lines;
 mod reader;
 mod tokenizer;
 mod writer;

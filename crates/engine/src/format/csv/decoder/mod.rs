@@ -4,37 +4,32 @@
 //! # Invariants
 //! Lines are valid UTF-8. Between two calls all columns have the same length.
 
+mod columns_of_lines;
+mod header;
+mod plain_lines;
+mod single_line;
+
 use std::{borrow::Cow, sync::Arc};
 
 use datafusion::arrow::{
     array::{RecordBatch, RecordBatchOptions},
     datatypes::SchemaRef,
 };
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memmem};
 
+use self::plain_lines::PlainLines;
 use super::{
     convert::{self, Kind},
     options::CsvReadOptions,
-    plain_lines::PlainLines,
     tokenizer::{TokenError, Tokens, record},
 };
 use crate::{
     Result, SparkError,
-    format::{
-        ParseMode,
-        column_builder::{ColumnBuilder, Values},
-        input::LineEnd,
-        number_scan::{field_f64, field_i64, scan_f64, scan_i64},
-    },
+    format::{ParseMode, column_builder::ColumnBuilder, input::LineEnd, number_scan::scan_f64},
 };
 
 /// Rows gathered before a batch is handed out.
 pub(crate) const BATCH_ROWS: usize = 32 * 1024;
-
-/// Fewer plain lines than this in a row do not pay.
-const FEW: usize = 16;
-/// So many lines are taken singly then.
-const PAUSE: usize = 64;
 
 /// Turns lines into batches of the projected columns.
 pub(crate) struct Decoder {
@@ -160,42 +155,6 @@ impl Decoder {
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.output), arrays, &options)?)
     }
 
-    /// Decodes many of the lines that `text` starts with, where they are plain; returns where
-    /// the next one starts, 0 if the first one has to be decoded as a single [`line`](Self::line).
-    pub(crate) fn plain_lines(&mut self, text: &[u8]) -> Result<usize> {
-        let Some(mut plain) = self.plain.take() else { return Ok(0) };
-        let next = self.take_plain(&mut plain, text);
-        self.plain = Some(plain);
-        next
-    }
-
-    fn take_plain(&mut self, plain: &mut PlainLines, text: &[u8]) -> Result<usize> {
-        if self.pause > 0 {
-            self.pause -= 1;
-            return Ok(0);
-        }
-        let next = plain.split(text, BATCH_ROWS.saturating_sub(self.rows), |line| self.is_skipped(line));
-        if plain.lines() < FEW {
-            self.pause = PAUSE;
-        }
-        for (field, target) in self.fields.iter().enumerate() {
-            let Some(Target { column, kind }) = *target else { continue };
-            let Some(column) = self.columns.get_mut(column) else { continue };
-            for (start, end) in plain.field(field) {
-                if start == end {
-                    column.push_null();
-                } else if !push_field(kind, text, start, end, column) {
-                    let token = text.get(start..end).unwrap_or_default();
-                    if !convert::append(kind, token, &self.options.values, column)? {
-                        column.push_null();
-                    }
-                }
-            }
-        }
-        self.rows += plain.lines();
-        Ok(next)
-    }
-
     /// Decodes the line that `text` starts with: `length` bytes without its terminator. What
     /// follows is not looked into, but lets numbers be read in large steps.
     ///
@@ -284,44 +243,6 @@ impl Decoder {
         self.options.line_end == LineEnd::Any
     }
 
-    /// Whether files start with a header.
-    pub(crate) fn has_header(&self) -> bool {
-        self.options.header
-    }
-
-    /// Where the first record at or after `at` starts that is no comment.
-    pub(crate) fn skip_comments(&self, input: &[u8], mut at: usize) -> usize {
-        while self.options.comment.is_some() && input.get(at).copied() == self.options.comment {
-            let rest = input.get(at..).unwrap_or_default();
-            at += memchr(b'\n', rest).map_or(rest.len(), |p| p + 1);
-        }
-        at
-    }
-
-    /// Checks the header of a multi-line file, which starts at or after `at`; returns where
-    /// it ends.
-    pub(crate) fn header_record(
-        &self,
-        input: &[u8],
-        mut at: usize,
-        file: &str,
-        schema: &SchemaRef,
-    ) -> Result<usize> {
-        while at < input.len() {
-            at = self.skip_comments(input, at);
-            let mut tokens = Tokens::default();
-            let rest = input.get(at..).unwrap_or_default();
-            let next =
-                record(&self.options.dialect, input, at, &mut tokens).map_err(|e| cannot_split(e, rest))?;
-            if tokens.len() > 0 {
-                self.check_names(&tokens, file, schema)?;
-                return Ok(next);
-            }
-            at = next;
-        }
-        Ok(at)
-    }
-
     fn tokenized_line(&mut self, line: &[u8]) -> Result<Outcome> {
         let mut tokens = std::mem::take(&mut self.tokens);
         let split = record(&self.options.dialect, line, 0, &mut tokens);
@@ -349,75 +270,6 @@ impl Decoder {
             }
         }
         Ok(if good { Outcome::Good } else { Outcome::Malformed })
-    }
-
-    /// The one-pass path; `None` when the line needs the tokenizer (columns may then be
-    /// partly filled). `text` starts with `line`.
-    #[inline]
-    fn fast_line(&mut self, text: &[u8], line: &[u8]) -> Result<Option<Outcome>> {
-        let Self { options, fields, columns, check_count, .. } = self;
-        let d = &options.dialect;
-        let delimiter = d.delimiter.first().copied().unwrap_or(b',');
-        let plain_null = options.null_value.is_empty();
-        let mut good = true;
-        // Start of the next field; beyond the line once the last field was read.
-        let mut at = 0;
-        for target in fields.iter() {
-            if at > line.len() {
-                if *check_count {
-                    good = false;
-                }
-                if let Some(builder) = target.and_then(|t| columns.get_mut(t.column)) {
-                    builder.push_null();
-                }
-                continue;
-            }
-            let first = line.get(at).copied();
-            if first == Some(d.quote) && d.quote != 0 {
-                let Some((start, end, next)) = simple_quoted(line, at, delimiter, d.quote, d.escape) else {
-                    return Ok(None);
-                };
-                at = next;
-                let Some(target) = target else { continue };
-                let Some(builder) = columns.get_mut(target.column) else { continue };
-                let token = line.get(start..end).unwrap_or_default();
-                let token = if token.is_empty() { d.empty_value.as_slice() } else { token };
-                if token == options.null_value {
-                    builder.push_null();
-                } else if !convert::append(target.kind, token, &options.values, builder)? {
-                    good = false;
-                    builder.push_null();
-                }
-                continue;
-            }
-            let Some(target) = target else {
-                at += memchr(delimiter, line.get(at..).unwrap_or_default()).unwrap_or(line.len() - at) + 1;
-                continue;
-            };
-            let Some(builder) = columns.get_mut(target.column) else { continue };
-            if first.is_none() || first == Some(delimiter) {
-                builder.push_null();
-                at += 1;
-                continue;
-            }
-            if plain_null && let Some(end) = scan(target.kind, text, line.len(), at, delimiter, builder) {
-                at = end + 1;
-                continue;
-            }
-            let length = memchr(delimiter, line.get(at..).unwrap_or_default()).unwrap_or(line.len() - at);
-            let token = line.get(at..at + length).unwrap_or_default();
-            at += length + 1;
-            if !plain_null && token == options.null_value {
-                builder.push_null();
-            } else if !convert::append(target.kind, token, &options.values, builder)? {
-                good = false;
-                builder.push_null();
-            }
-        }
-        if *check_count && at <= line.len() {
-            good = false;
-        }
-        Ok(Some(if good { Outcome::Good } else { Outcome::Malformed }))
     }
 
     /// Forgets what the current, unfinished row has appended.
@@ -465,138 +317,6 @@ impl Decoder {
         let cells: Vec<String> = self.columns.iter().map(ColumnBuilder::last_value_text).collect();
         format!("[{}]", cells.join(","))
     }
-
-    /// Checks the header's names where `enforceSchema` is off, and warns where it is on.
-    pub(crate) fn check_header(&self, line: &[u8], file: &str, schema: &SchemaRef) -> Result<()> {
-        let mut tokens = Tokens::default();
-        record(&self.options.dialect, line, 0, &mut tokens).map_err(|e| cannot_split(e, line))?;
-        self.check_names(&tokens, file, schema)
-    }
-
-    fn check_names(&self, tokens: &Tokens, file: &str, schema: &SchemaRef) -> Result<()> {
-        let names: Vec<&str> = schema
-            .fields()
-            .iter()
-            .map(|f| f.name().as_str())
-            .filter(|n| *n != self.options.corrupt_column)
-            .collect();
-        let found: Vec<String> = (0..tokens.len())
-            .map(|i| String::from_utf8_lossy(tokens.get(i).unwrap_or_default()).into_owned())
-            .collect();
-        let wanted: Vec<usize> = if self.check_count {
-            (0..names.len()).collect()
-        } else {
-            (0..self.fields.len()).filter(|i| self.fields.get(*i).is_some_and(Option::is_some)).collect()
-        };
-        let problem = if self.check_count && found.len() != names.len() {
-            Some(format!(
-                "Number of column in CSV header is not equal to number of fields in the schema:\n Header length: {}, \
-                 schema size: {}\nCSV file: {file}",
-                found.len(),
-                names.len()
-            ))
-        } else {
-            let pick = |list: &dyn Fn(usize) -> String| {
-                wanted.iter().map(|i| list(*i)).collect::<Vec<_>>().join(", ")
-            };
-            let name = |i: usize| names.get(i).copied().unwrap_or_default().to_string();
-            let header = |i: usize| found.get(i).cloned().unwrap_or_else(|| "null".to_string());
-            wanted.iter().find(|i| name(**i).to_lowercase() != header(**i).to_lowercase()).map(|i| {
-                format!(
-                    "CSV header does not conform to the schema.\n Header: {}\n Schema: {}\nExpected: {} but found: {}\n\
-                     CSV file: {file}",
-                    pick(&header),
-                    pick(&name),
-                    name(*i),
-                    header(*i)
-                )
-            })
-        };
-        match problem {
-            Some(message) if self.options.enforce_schema => tracing::warn!("{message}"),
-            Some(message) => return Err(SparkError::new("_LEGACY_ERROR_TEMP_3241").with("msg", message)),
-            None => {}
-        }
-        Ok(())
-    }
-}
-
-/// A quoted field without escapes: start and end of its content, and the next field.
-#[inline]
-fn simple_quoted(
-    line: &[u8],
-    at: usize,
-    delimiter: u8,
-    quote: u8,
-    escape: u8,
-) -> Option<(usize, usize, usize)> {
-    let start = at + 1;
-    let rest = line.get(start..)?;
-    let end = start + memchr2(quote, escape, rest)?;
-    if line.get(end) != Some(&quote) {
-        return None;
-    }
-    match line.get(end + 1) {
-        // At the very end the tokenizer decides: a lone quote is text there.
-        None if end > start => Some((start, end, end + 2)),
-        Some(next) if *next == delimiter => Some((start, end, end + 2)),
-        _ => None,
-    }
-}
-
-/// Appends the number from `start` to `end`; false, and nothing is appended, if it is not a
-/// usual one.
-#[inline]
-fn push_field(kind: Kind, text: &[u8], start: usize, end: usize, column: &mut ColumnBuilder) -> bool {
-    let whole = |(value, found)| (found == end).then_some(value);
-    let pushed = match (kind, &mut column.values) {
-        (Kind::F64, Values::F64(values)) => field_f64(text, start, end)
-            .or_else(|| scan_f64(text, start).and_then(whole))
-            .map(|value| values.push(value)),
-        (Kind::I64, Values::I64(values)) => field_i64(text, start, end).map(|value| values.push(value)),
-        (Kind::I32, Values::I32(values)) => field_i64(text, start, end)
-            .and_then(|value| i32::try_from(value).ok())
-            .map(|value| values.push(value)),
-        _ => None,
-    };
-    if pushed.is_some() {
-        column.mark_valid();
-    }
-    pushed.is_some()
-}
-
-/// Parses a number that ends at a delimiter or the line's end; returns where it ends. The
-/// line is the first `length` bytes of `text`.
-#[inline]
-fn scan(
-    kind: Kind,
-    text: &[u8],
-    length: usize,
-    at: usize,
-    delimiter: u8,
-    column: &mut ColumnBuilder,
-) -> Option<usize> {
-    let ends = |end: usize| end == length || end < length && text.get(end) == Some(&delimiter);
-    let end = match (kind, &mut column.values) {
-        (Kind::F64, Values::F64(values)) => {
-            let (value, end) = scan_f64(text, at).filter(|(_, end)| ends(*end))?;
-            values.push(value);
-            end
-        }
-        (Kind::I64, Values::I64(values)) => {
-            let (value, end) = scan_i64(text, at).filter(|(_, end)| ends(*end))?;
-            values.push(value);
-            end
-        }
-        (Kind::I32, Values::I32(values)) => {
-            let (value, end) = scan_i64(text, at).filter(|(_, end)| ends(*end))?;
-            values.push(i32::try_from(value).ok()?);
-            end
-        }
-        _ => return None,
-    };
-    column.mark_valid();
-    Some(end)
 }
 
 fn cannot_split(error: TokenError, text: &[u8]) -> SparkError {
