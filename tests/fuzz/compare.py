@@ -33,7 +33,7 @@ def verdict(ours: dict, spark: dict, early: bool = False, lookup: bool = False) 
     if _types(ours["schema"]) != _types(spark["schema"]):
         return "different: schema", f"ours:  {_types(ours['schema'])}\nspark: {_types(spark['schema'])}"
     for number, (mine, theirs) in enumerate(zip(ours["batches"], spark["batches"])):
-        if lookup and any(not a != (not b) for a, b in zip(mine["numInputRows"], theirs["numInputRows"])):
+        if lookup and any((a == 0) != (b == 0) for a, b in zip(mine["numInputRows"], theirs["numInputRows"])):
             # Up to here all is the same.
             return _rows_differ(ours["rows"][:number], spark["rows"][:number]) or ("unread", f"batch {number}")
         for key in theirs:

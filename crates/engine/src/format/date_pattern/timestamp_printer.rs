@@ -10,7 +10,7 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 /// Prints the timestamps of a column.
 ///
 /// In the rows of a stream time hardly moves: all but the fraction stays as it was for the
-/// last row. That takes 15 ns instead of 80 in a CSV sink.
+/// last row. That takes 24 ns instead of 90 in a CSV sink.
 pub(crate) struct TimestampPrinter<'a> {
     pattern: &'a DatePattern,
     zone: Zone,

@@ -20,11 +20,13 @@ pub(super) fn push<T: TextOut + ?Sized>(value: f64, out: &mut T) -> bool {
     if !(1e-3..1e4).contains(&size) {
         return false;
     }
-    let units = (size * PLACES + 0.5) as u64;
+    // Signed, as processors convert those in one step.
+    let units = (size * PLACES + 0.5) as i64;
     // Both are exact, so this is how the decimal reads.
     if units as f64 / PLACES != size {
         return false;
     }
+    let units = units as u64;
     let fraction = units % UNITS;
     let whole = eight_digits((units / UNITS) as u32);
     let unused = (whole.trailing_zeros() / 8).min(7);

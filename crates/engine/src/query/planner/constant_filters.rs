@@ -108,7 +108,6 @@ pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<Logica
 
 /// Spark's `NullPropagation`: what gives null for a null is null where it is given one.
 fn null_propagated(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let is_null = |e: &Expr| matches!(e, Expr::Literal(value, _) if value.is_null());
     let null = match &expr {
         Expr::ScalarFunction(call) => is_null_intolerant(call.name()) && call.args.iter().any(is_null),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -173,12 +172,21 @@ fn is_column_or_field(expr: &Expr) -> bool {
     }
 }
 
-/// Whether no row meets a condition; a column is never more, less or other than itself.
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if value.is_null())
+}
+
+/// Whether no row meets a condition; a column is never more, less or other than itself, and
+/// nothing is surely outside of a list with a null.
 fn is_never(condition: &Expr, schema: &DFSchema) -> bool {
     let never_null = |e: &Expr| e.nullable(schema).is_ok_and(|nullable| !nullable);
     match condition {
         Expr::Literal(value, _) => value.is_null() || *value == ScalarValue::Boolean(Some(false)),
         Expr::IsNull(inner) => never_null(inner),
+        Expr::InList(list) if list.negated => list.list.iter().any(is_null),
+        Expr::Not(inner) => {
+            matches!(inner.as_ref(), Expr::InList(list) if !list.negated && list.list.iter().any(is_null))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::Gt | Operator::Lt | Operator::NotEq => left == right && is_column_or_field(left),
             Operator::IsNotDistinctFrom => match (left.as_ref(), right.as_ref()) {
