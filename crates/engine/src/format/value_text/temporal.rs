@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Offset, TimeZone};
 
+use super::eight_digits;
 use crate::time::Zone;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -18,13 +19,25 @@ pub trait ZoneOffsets: Send + Sync {
 /// `2024-01-31`; years beyond four digits carry a sign (`+12024-01-31`, `-0004-01-31`).
 pub fn write_date(days: i64, out: &mut String) {
     let (year, month, day) = civil(days);
+    if let Ok(year @ 0..=9999) = u32::try_from(year) {
+        let [y, e, a, r, m, n, d, f] = digits(year * 10_000 + (month * 100 + day) as u32);
+        return push_ascii(&[y, e, a, r, b'-', m, n, b'-', d, f], out);
+    }
     // Writing to a String cannot fail, here and below.
     let _ = match year {
-        0..=9999 => write!(out, "{year:04}"),
-        10_000.. => write!(out, "+{year}"),
+        0.. => write!(out, "+{year}"),
         _ => write!(out, "-{:04}", year.unsigned_abs()),
     };
     let _ = write!(out, "-{month:02}-{day:02}");
+}
+
+/// The eight digits of a number.
+fn digits(number: u32) -> [u8; 8] {
+    eight_digits(number).to_le_bytes().map(|digit| digit + b'0')
+}
+
+fn push_ascii(text: &[u8], out: &mut String) {
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// `2024-01-31 23:59:59.123`: the wall clock of `zone`, fraction without trailing zeros.
@@ -32,8 +45,9 @@ pub fn write_timestamp<Z: ZoneOffsets + ?Sized>(micros: i64, zone: &Z, out: &mut
     let (seconds, fraction) = (micros.div_euclid(MICROS_PER_SECOND), micros.rem_euclid(MICROS_PER_SECOND));
     let local = seconds + zone.offset_seconds(seconds);
     write_date(local.div_euclid(SECONDS_PER_DAY), out);
-    let of_day = local.rem_euclid(SECONDS_PER_DAY);
-    let _ = write!(out, " {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let of_day = local.rem_euclid(SECONDS_PER_DAY) as u32;
+    let [_, _, h, o, m, i, s, e] = digits(of_day / 3600 * 10_000 + of_day / 60 % 60 * 100 + of_day % 60);
+    push_ascii(&[b' ', h, o, b':', m, i, b':', s, e], out);
     write_fraction(fraction, out);
 }
 
