@@ -221,9 +221,11 @@ LITERALS = ["lit(1)", "lit(2**40)", "lit(1.5)", "lit('x')", "lit(True)", "lit(No
             "lit(1).alias('q')", "c('i').alias('q') + 1", "c('i')", "c('input.i')" if False else "c('i').alias('a b') + 1", "c('`i`')", "c('nope')", "c('I')", "lit(D('1E+3'))", "lit(\"it's\")", "lit(dt.timedelta(seconds=-1))", "lit({'a': 1})", "lit(())" if False else "lit([])",
             "c('i') + lit(1.0)", "c('str') == 'x'", "c('dt') == dt.date(2024, 2, 29)", "c('ts') > dt.datetime(2024, 2, 29)", "lit(3.0) * lit(2)", "lit(1.0E10) + 1"]
 
+REGRESSIONS = ["avgx", "avgy", "count", "intercept", "r2", "slope", "sxx", "sxy", "syy"]
 AGGREGATES = (
     [f"F.{fn}('{x}')" for fn in ["count", "sum", "avg", "mean", "min", "max", "stddev", "stddev_samp", "stddev_pop", "std", "variance", "var_samp", "var_pop", "first", "last", "any_value", "collect_list", "collect_set", "approx_count_distinct", "sum_distinct", "count_distinct", "skewness", "kurtosis", "median", "mode"]
      for x in ["i", "e", "dec", "str", "b", "d"]]
+    + [f"F.regr_{fn}({pair})" for fn in REGRESSIONS for pair in ["'e', 'i'", "'d', 'i'", "'i', lit(1)", "lit(2), 'i'", "'dec', 'e'", "'str', 'i'", "'b', 'i'"]]
     + ["F.count('*')", "F.count(lit(1))", "F.count_distinct('i', 'str')", "F.max_by('str', 'e')", "F.min_by('str', 'e')", "F.bool_and('t')", "F.every('t')", "F.bool_or('t')", "F.some('t')", "F.first('str', True)", "F.last('str', True)", "F.max('ts')", "F.min('dt')", "F.max('t')", "F.count_if(c('i') > 0)", "F.sum('num')", "F.avg('big')", "F.sum('big')", "F.sum('t')", "F.corr('e', 'e')", "F.covar_pop('e', 'e')", "F.covar_samp('e', 'd')", "F.sum('e') / F.count('e')", "F.sum(c('e') * 2) + 1", "F.sum('e').cast('int')", "F.avg('i').alias('m')", "F.product('e')", "F.percentile_approx('e', 0.5)", "F.percentile('e', 0.5)", "F.bit_and('i')", "F.bit_or('i')", "F.bit_xor('i')", "F.try_sum('l')", "F.try_avg('i')", "F.sum('l')", "F.sum('ts')", "F.avg('str')", "F.approx_count_distinct('i', 0.1)", "F.array_agg('i')", "F.listagg('str', ',')", "F.string_agg('str', ',')", "F.count('i', 'e')" if False else "F.regr_count('e', 'd')"]
 )
 

@@ -1,4 +1,4 @@
-//! `corr`, `covar_pop`, `covar_samp` over rows where both values are there.
+//! `corr`, `covar_pop`, `covar_samp` and linear regression over rows where both values are there.
 
 use std::sync::Arc;
 
@@ -16,6 +16,20 @@ pub(super) enum Relation {
     CovarPop,
     CovarSamp,
     Corr,
+    Regression(Regression),
+}
+
+/// Of the line `y = slope * x + intercept` nearest to the rows, for the arguments `(y, x)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Regression {
+    AvgX,
+    AvgY,
+    Intercept,
+    R2,
+    Slope,
+    Sxx,
+    Sxy,
+    Syy,
 }
 
 /// Spark's buffer columns in order: `n`, `xAvg`, `yAvg`, `ck`, `xMk`, `yMk`.
@@ -74,6 +88,25 @@ impl Moments {
             Relation::Corr if n == 1.0 || xm == 0.0 || ym == 0.0 => None,
             // Spark divides; what is too small to be a divisor makes null, too.
             Relation::Corr => Some((xm * ym).sqrt()).filter(|d| *d != 0.0).map(|d| ck / d),
+            Relation::Regression(of) => self.regression(of),
+        }
+    }
+
+    /// The first argument, `x` here, is the one that depends on the other.
+    fn regression(&self, of: Regression) -> Option<f64> {
+        let Self { ck, xm, ym, .. } = *self;
+        let slope = (ym != 0.0).then(|| ck / ym);
+        match of {
+            Regression::AvgX => Some(self.y),
+            Regression::AvgY => Some(self.x),
+            Regression::Sxx => Some(ym),
+            Regression::Syy => Some(xm),
+            Regression::Sxy => Some(ck),
+            Regression::Slope => slope,
+            Regression::Intercept => slope.map(|slope| self.x - slope * self.y),
+            Regression::R2 if ym == 0.0 => None,
+            Regression::R2 if xm == 0.0 => Some(1.0),
+            Regression::R2 => Some(ck / (xm * ym).sqrt()).map(|corr| corr * corr),
         }
     }
 
@@ -82,7 +115,7 @@ impl Moments {
     }
 }
 
-/// Buffer: the first four columns, for `corr` all six.
+/// Buffer: the first four columns for covariances, else all six.
 #[derive(Debug)]
 pub(super) struct Covariance {
     moments: Vec<Moments>,
@@ -95,7 +128,7 @@ impl Covariance {
     }
 
     fn width(&self) -> usize {
-        if self.relation == Relation::Corr { 6 } else { 4 }
+        if matches!(self.relation, Relation::CovarPop | Relation::CovarSamp) { 4 } else { 6 }
     }
 }
 

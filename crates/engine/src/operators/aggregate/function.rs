@@ -128,7 +128,7 @@ impl AggregateCall {
         };
         let input = inputs.first().unwrap_or(&DataType::Null);
         let buffer: Box<dyn AggregateBuffer> = match function {
-            Function::Count => Box::new(Count::new(false)),
+            Function::Count | Function::CountPairs => Box::new(Count::new(false)),
             Function::CountIf => Box::new(Count::new(true)),
             Function::Extremum(end) => extremum(input, *end)?,
             Function::ExtremumBy(end) => {

@@ -3,8 +3,15 @@
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 
 use super::{
-    AggregateOptions, bitwise::Bits, central_moments::Moment, collect::collected_type, covariance::Relation,
-    extremum::End, hyperloglog, percentile::Rank, positional::Place,
+    AggregateOptions,
+    bitwise::Bits,
+    central_moments::Moment,
+    collect::collected_type,
+    covariance::{Regression, Relation},
+    extremum::End,
+    hyperloglog,
+    percentile::Rank,
+    positional::Place,
 };
 use crate::{Result, SparkError};
 
@@ -18,6 +25,8 @@ pub(super) enum Function {
     CollectSet,
     Count,
     CountIf,
+    /// `count` of two numbers.
+    CountPairs,
     Covariance(Relation),
     Extremum(End),
     ExtremumBy(End),
@@ -65,6 +74,15 @@ const TABLE: &[(&str, Function, usize, usize)] = &[
     ("mode", Function::Percentile(Rank::Mode), 1, 1),
     ("percentile", Function::Percentile(Rank::Exact), 2, 2),
     ("percentile_approx", Function::Percentile(Rank::Nearest), 2, 2),
+    ("regr_avgx", Function::Covariance(Relation::Regression(Regression::AvgX)), 2, 2),
+    ("regr_avgy", Function::Covariance(Relation::Regression(Regression::AvgY)), 2, 2),
+    ("regr_count", Function::CountPairs, 2, 2),
+    ("regr_intercept", Function::Covariance(Relation::Regression(Regression::Intercept)), 2, 2),
+    ("regr_r2", Function::Covariance(Relation::Regression(Regression::R2)), 2, 2),
+    ("regr_slope", Function::Covariance(Relation::Regression(Regression::Slope)), 2, 2),
+    ("regr_sxx", Function::Covariance(Relation::Regression(Regression::Sxx)), 2, 2),
+    ("regr_sxy", Function::Covariance(Relation::Regression(Regression::Sxy)), 2, 2),
+    ("regr_syy", Function::Covariance(Relation::Regression(Regression::Syy)), 2, 2),
     ("skewness", Function::Moment(Moment::Skewness), 1, 1),
     ("some", Function::Extremum(End::Max), 1, 1),
     ("std", Function::Moment(Moment::StddevSamp), 1, 1),
@@ -105,6 +123,7 @@ pub(super) fn nullable(name: &str) -> bool {
         Some(
             Function::Count
                 | Function::CountIf
+                | Function::CountPairs
                 | Function::ApproxCountDistinct
                 | Function::CollectList
                 | Function::CollectSet
@@ -155,6 +174,10 @@ pub(super) fn resolve(name: &str, args: &[DataType], options: &AggregateOptions)
     let mut inputs = args.to_vec();
     let output = match function {
         Function::Count => DataType::Int64,
+        Function::CountPairs => {
+            inputs = args.iter().enumerate().map(|(i, t)| double(i + 1, t)).collect::<Result<_>>()?;
+            DataType::Int64
+        }
         Function::CountIf => {
             inputs = vec![boolean(&args[0])?];
             DataType::Int64
@@ -208,6 +231,11 @@ pub(super) fn resolve(name: &str, args: &[DataType], options: &AggregateOptions)
                 inputs = vec![DataType::Int64];
             }
             inputs[0].clone()
+        }
+        Function::Covariance(Relation::Regression(Regression::AvgX | Regression::AvgY))
+            if args.iter().any(|t| matches!(t, DataType::Decimal128(_, _))) =>
+        {
+            return Err(SparkError::unsupported(format!("`{lower}` of decimals")));
         }
         Function::Moment(_) | Function::Covariance(_) => {
             inputs = args.iter().enumerate().map(|(i, t)| double(i + 1, t)).collect::<Result<_>>()?;

@@ -103,7 +103,7 @@ impl AggregateUDFImpl for SparkAggregate {
     fn is_nullable(&self) -> bool {
         !matches!(
             self.name.as_str(),
-            "count" | "count_if" | "approx_count_distinct" | "collect_list" | "collect_set"
+            "count" | "count_if" | "regr_count" | "approx_count_distinct" | "collect_list" | "collect_set"
         )
     }
 

@@ -112,7 +112,7 @@ fn buffer_names(header: &Header) -> Vec<String> {
     let name = |stored: &str| {
         let Some((function, place)) = call_of(stored) else { return stored.to_string() };
         let names: &[&str] = match function {
-            "count" | "count_if" => &["count"],
+            "count" | "count_if" | "regr_count" => &["count"],
             "sum" | "try_sum" => &["sum", "isEmpty"],
             "avg" | "mean" | "try_avg" => &["sum", "count"],
             "max" => &["max"],
@@ -216,7 +216,7 @@ fn windows(rows: &Rows, stored: &RecordBatch, all: bool) -> Result<(Columns, Col
 /// A call whose buffers are like this and can be merged without knowing its arguments.
 fn mergeable(function: &str, buffer: &DataType) -> Result<AggregateCall> {
     let input = match (function, buffer) {
-        ("count" | "count_if", _) => DataType::Int64,
+        ("count" | "count_if" | "regr_count", _) => DataType::Int64,
         ("sum" | "try_sum" | "avg" | "max" | "min", DataType::Int64 | DataType::Float64) => buffer.clone(),
         ("max" | "min", other) => other.clone(),
         _ => {
@@ -224,7 +224,7 @@ fn mergeable(function: &str, buffer: &DataType) -> Result<AggregateCall> {
             return Err(SparkError::unsupported(feature));
         }
     };
-    let function = if function == "count_if" { "count" } else { function };
+    let function = if matches!(function, "count_if" | "regr_count") { "count" } else { function };
     AggregateCall::resolve(function, &[input], AggregateOptions::default())
 }
 
