@@ -38,18 +38,40 @@ pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Resul
                 });
             }
             filter.predicate = conjunction(conjuncts).unwrap_or_else(|| lit(true));
+            filter.input = Arc::new(never_joined_below(Arc::unwrap_or_clone(filter.input), session)?.data);
             let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
             settled(filter, |condition, schema| literal(condition) && is_never(condition, schema))
         }
-        LogicalPlan::Join(join) if is_stream_join(&join) => never_joined(join, session),
+        LogicalPlan::Join(join) if matches!(join.join_type, JoinType::Left | JoinType::Full) => {
+            never_joined(join, session)
+        }
         node => Ok(Transformed::no(node)),
     })
     .data()
 }
 
+/// The join that a filter comes down to, see [`never_joined`].
+fn never_joined_below(plan: LogicalPlan, session: &SessionState) -> Result<Transformed<LogicalPlan>> {
+    match plan {
+        LogicalPlan::Join(join) if matches!(join.join_type, JoinType::Inner | JoinType::LeftSemi) => {
+            never_joined(join, session)
+        }
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
+            plan.map_children(|child| never_joined_below(child, session))
+        }
+        plan => Ok(Transformed::no(plan)),
+    }
+}
+
 /// `join`, whose condition is nothing but `false` where one of its conjuncts is never met.
+///
+/// Spark moves such a conjunct to the left side before it finds out, and keeps the others: not
+/// where the join is outer on that side, nor where a filter comes down to it in the same step.
 fn never_joined(mut join: Join, session: &SessionState) -> Result<Transformed<LogicalPlan>> {
     let mut never = false;
+    if !is_stream_join(&join) {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
     for conjunct in join.filter.iter().flat_map(split_conjunction) {
         let constant_one = conjunct.column_refs().is_empty() && !conjunct.is_volatile();
         never |= constant_one && is_never(&constant(conjunct, session)?, &join.schema);
@@ -91,15 +113,41 @@ fn meaning(condition: Expr, plan: &LogicalPlan) -> Result<Expr> {
     meaning(condition, below)
 }
 
+/// Puts the constant conditions of a plan in their places, before anything is inferred.
+///
+/// That a column is not more than itself Spark sees later, where the column may be null: once it
+/// has inferred that it is not.
+pub(super) fn settle_before_inference(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    settle_where(plan, session, |condition, schema| {
+        let may_be_null = match condition {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Gt | Operator::Lt | Operator::NotEq,
+                right,
+            }) => left == right && left.nullable(schema).unwrap_or(true),
+            _ => false,
+        };
+        !may_be_null && is_never(condition, schema)
+    })
+}
+
 /// Puts all constant conditions of a plan in their places, once filters are in theirs.
 pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    settle_where(plan, session, is_never)
+}
+
+fn settle_where(
+    plan: LogicalPlan,
+    session: &SessionState,
+    is_never: impl Fn(&Expr, &DFSchema) -> bool,
+) -> Result<LogicalPlan> {
     let plan = simplified(plan, session)?;
     plan.transform_up(|node| match node {
         LogicalPlan::Filter(mut filter) => {
             let schema = Arc::clone(filter.input.schema());
             let nulls = filter.predicate.transform_up(|e| null_propagated(e, &schema))?;
             filter.predicate = nulls.data;
-            settled(filter, is_never)
+            settled(filter, &is_never)
         }
         node => Ok(Transformed::no(node)),
     })

@@ -50,7 +50,7 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
         ]
     };
     // What is never met says nothing of the other side.
-    let plan = constant_filters::settle(run(plan, narrow())?, session)?;
+    let plan = constant_filters::settle_before_inference(run(plan, narrow())?, session)?;
     Ok(run(infer_filters::infer(plan)?, narrow())?)
 }
 
