@@ -20,7 +20,12 @@ use datafusion::{
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
 };
 
-use super::{is_streaming, null_intolerant::is_null_intolerant, stream_join::is_stream_join};
+use super::{
+    is_streaming,
+    never_met::{is_never, is_null},
+    null_intolerant::is_null_intolerant,
+    stream_join::{is_over_stream, is_stream_join},
+};
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
 
 /// Puts the conditions of a plan that read no column in their places.
@@ -68,18 +73,50 @@ fn never_joined_below(plan: LogicalPlan, session: &SessionState) -> Result<Trans
 /// Spark moves such a conjunct to the left side before it finds out, and keeps the others: not
 /// where the join is outer on that side, nor where a filter comes down to it in the same step.
 fn never_joined(mut join: Join, session: &SessionState) -> Result<Transformed<LogicalPlan>> {
-    let mut never = false;
     if !is_stream_join(&join) {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     }
+    let mut never = false;
     for conjunct in join.filter.iter().flat_map(split_conjunction) {
-        let constant_one = conjunct.column_refs().is_empty() && !conjunct.is_volatile();
-        never |= constant_one && is_never(&constant(conjunct, session)?, &join.schema);
+        never |= never_constant(conjunct, &join.schema, session)?;
     }
     if never {
         (join.on, join.filter) = (vec![], Some(lit(false)));
     }
     Ok(Transformed::new_transformed(LogicalPlan::Join(join), never))
+}
+
+/// Moves what is never met in the ON of a join over streams to the join's left side, as Spark does
+/// once outer joins are narrowed.
+pub(super) fn settle_joins(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    plan.transform_up(|node| match node {
+        LogicalPlan::Join(mut join)
+            if is_over_stream(&join) && matches!(join.join_type, JoinType::Inner | JoinType::LeftSemi) =>
+        {
+            let conjuncts: Vec<Expr> = join.filter.iter().flat_map(split_conjunction).cloned().collect();
+            let mut left = Vec::new();
+            for conjunct in &conjuncts {
+                if !never_constant(conjunct, &join.schema, session)? {
+                    left.push(conjunct.clone());
+                }
+            }
+            if left.len() == conjuncts.len() {
+                return Ok(Transformed::no(LogicalPlan::Join(join)));
+            }
+            let conditional = join.join_type != JoinType::Inner && join.on.is_empty();
+            join.filter = conjunction(left).or_else(|| conditional.then(|| lit(true)));
+            join.left = Arc::new(without_rows(Arc::unwrap_or_clone(join.left))?);
+            Ok(Transformed::yes(LogicalPlan::Join(join)))
+        }
+        node => Ok(Transformed::no(node)),
+    })
+    .data()
+}
+
+/// Whether a condition reads no column and is never met.
+fn never_constant(condition: &Expr, schema: &DFSchema, session: &SessionState) -> Result<bool> {
+    let reads_none = condition.column_refs().is_empty() && !condition.is_volatile();
+    Ok(reads_none && is_never(&constant(condition, session)?, schema))
 }
 
 /// A condition over `plan` in terms of what its columns are made of, as far as a condition on no
@@ -145,13 +182,30 @@ fn settle_where(
     plan.transform_up(|node| match node {
         LogicalPlan::Filter(mut filter) => {
             let schema = Arc::clone(filter.input.schema());
-            let nulls = filter.predicate.transform_up(|e| null_propagated(e, &schema))?;
-            filter.predicate = nulls.data;
+            let simpler =
+                filter.predicate.transform_up(|e| null_propagated(same_in_all_cases(e), &schema))?;
+            filter.predicate = simpler.data;
             settled(filter, &is_never)
         }
         node => Ok(Transformed::no(node)),
     })
     .data()
+}
+
+/// Spark's `SimplifyConditionals`, as far as DataFusion does not do it: a value that is the same in
+/// all cases.
+fn same_in_all_cases(expr: Expr) -> Expr {
+    match expr {
+        Expr::Case(case) if !case.when_then_expr.iter().any(|(when, _)| when.is_volatile()) => {
+            match &case.else_expr {
+                Some(other) if case.when_then_expr.iter().all(|(_, then)| then == other) => {
+                    other.as_ref().clone()
+                }
+                _ => Expr::Case(case),
+            }
+        }
+        other => other,
+    }
 }
 
 /// Spark's `NullPropagation`: what gives null for a null is null where it is given one.
@@ -207,46 +261,6 @@ fn settled(filter: Filter, is_never: impl Fn(&Expr, &DFSchema) -> bool) -> Resul
 
 fn is_always(condition: &Expr) -> bool {
     matches!(condition, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
-}
-
-/// Whether `expr` is a column or a field of one.
-fn is_column_or_field(expr: &Expr) -> bool {
-    match expr {
-        Expr::Column(_) => true,
-        Expr::ScalarFunction(call) if call.name() == "get_field" => {
-            call.args.first().is_some_and(is_column_or_field)
-        }
-        _ => false,
-    }
-}
-
-fn is_null(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(value, _) if value.is_null())
-}
-
-/// Whether no row meets a condition; a column is never more, less or other than itself, and
-/// nothing is surely outside of a list with a null.
-fn is_never(condition: &Expr, schema: &DFSchema) -> bool {
-    let never_null = |e: &Expr| e.nullable(schema).is_ok_and(|nullable| !nullable);
-    match condition {
-        Expr::Literal(value, _) => value.is_null() || *value == ScalarValue::Boolean(Some(false)),
-        Expr::IsNull(inner) => never_null(inner),
-        Expr::InList(list) if list.negated => list.list.iter().any(is_null),
-        Expr::Not(inner) => {
-            matches!(inner.as_ref(), Expr::InList(list) if !list.negated && list.list.iter().any(is_null))
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-            Operator::Gt | Operator::Lt | Operator::NotEq => left == right && is_column_or_field(left),
-            Operator::IsNotDistinctFrom => match (left.as_ref(), right.as_ref()) {
-                (e, Expr::Literal(value, _)) | (Expr::Literal(value, _), e) if value.is_null() => {
-                    never_null(e)
-                }
-                _ => false,
-            },
-            _ => false,
-        },
-        _ => false,
-    }
 }
 
 /// `plan` under a condition that is never met.

@@ -11,6 +11,7 @@ mod global_groups;
 mod grouping_sets;
 mod infer_filters;
 mod instantiate;
+mod never_met;
 mod null_intolerant;
 mod outer_join;
 mod reexecution;

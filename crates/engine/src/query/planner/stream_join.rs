@@ -42,16 +42,21 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
         Optimizer::with_rules(rules).optimize(plan, session, |_, _| {})
     };
     let plan = semi_join::push_below_groups(plan)?;
-    let narrow = || -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-        vec![
-            Arc::new(outer_join::Refused::new(session.clone())),
-            Arc::new(EliminateOuterJoin::new()),
-            Arc::new(PushDownFilter::new()),
-        ]
+    let narrow = || {
+        let mut rules = outer(session);
+        rules.push(Arc::new(PushDownFilter::new()));
+        rules
     };
+    let narrowed = run(plan, outer(session))?;
+    let plan = constant_filters::settle_joins(narrowed, session)?;
     // What is never met says nothing of the other side.
     let plan = constant_filters::settle_before_inference(run(plan, narrow())?, session)?;
     Ok(run(infer_filters::infer(plan)?, narrow())?)
+}
+
+/// The rules that narrow outer joins.
+fn outer(session: &SessionState) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    vec![Arc::new(outer_join::Refused::new(session.clone())), Arc::new(EliminateOuterJoin::new())]
 }
 
 /// Spells out that rows without a time are in no window, and totals of windows in no other.
