@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use datafusion::{
     common::{
-        DFSchema, JoinType, Result, ScalarValue,
+        Column, DFSchema, JoinType, Result, ScalarValue,
         tree_node::{Transformed, TransformedResult, TreeNode},
     },
     execution::SessionState,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, lit,
+        BinaryExpr, Expr, ExprSchemable, Extension, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator,
+        lit,
         utils::{conjunction, split_conjunction},
     },
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
@@ -179,14 +180,19 @@ fn settle_where(
     is_never: impl Fn(&Expr, &DFSchema) -> bool,
 ) -> Result<LogicalPlan> {
     let plan = simplified(plan, session)?;
-    plan.transform_up(|node| match node {
+    let simpler = plan.transform_up(|node| match node {
         LogicalPlan::Filter(mut filter) => {
             let schema = Arc::clone(filter.input.schema());
             let simpler =
                 filter.predicate.transform_up(|e| null_propagated(same_in_all_cases(e), &schema))?;
             filter.predicate = simpler.data;
-            settled(filter, &is_never)
+            Ok(Transformed::new_transformed(LogicalPlan::Filter(filter), simpler.transformed))
         }
+        node => Ok(Transformed::no(node)),
+    })?;
+    let plan = if simpler.transformed { simplified(simpler.data, session)? } else { simpler.data };
+    plan.transform_up(|node| match node {
+        LogicalPlan::Filter(filter) => settled(filter, &is_never),
         node => Ok(Transformed::no(node)),
     })
     .data()
@@ -196,7 +202,12 @@ fn settle_where(
 /// all cases.
 fn same_in_all_cases(expr: Expr) -> Expr {
     match expr {
-        Expr::Case(case) if !case.when_then_expr.iter().any(|(when, _)| when.is_volatile()) => {
+        Expr::Case(case)
+            if !case
+                .when_then_expr
+                .iter()
+                .any(|(when, _)| when.is_volatile() || compares_for_extreme(when)) =>
+        {
             match &case.else_expr {
                 Some(other) if case.when_then_expr.iter().all(|(_, then)| then == other) => {
                     other.as_ref().clone()
@@ -208,8 +219,23 @@ fn same_in_all_cases(expr: Expr) -> Expr {
     }
 }
 
-/// Spark's `NullPropagation`: what gives null for a null is null where it is given one.
+/// Whether this is how `greatest` and `least` choose: to Spark those are no cases.
+fn compares_for_extreme(when: &Expr) -> bool {
+    let Expr::IsTrue(wins) = when else { return false };
+    matches!(wins.as_ref(), Expr::BinaryExpr(wins) if wins.op == Operator::Or && matches!(wins.left.as_ref(), Expr::IsNull(_)))
+}
+
+/// Spark's `NullPropagation`: what gives null for a null is null where it is given one, and what
+/// is compared with null safely is asked whether it is null.
 fn null_propagated(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsNotDistinctFrom, right }) = &expr {
+        let asked = if is_null(right) { left } else { right };
+        return Ok(match (is_null(left), is_null(right)) {
+            (false, false) => Transformed::no(expr),
+            _ if asked.nullable(schema)? => Transformed::yes(asked.as_ref().clone().is_null()),
+            _ => Transformed::yes(lit(false)),
+        });
+    }
     let null = match &expr {
         Expr::ScalarFunction(call) => is_null_intolerant(call.name()) && call.args.iter().any(is_null),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -245,7 +271,8 @@ pub(super) fn constant(condition: &Expr, session: &SessionState) -> Result<Expr>
 /// `filter`, or what is left of it and of what is below.
 fn settled(filter: Filter, is_never: impl Fn(&Expr, &DFSchema) -> bool) -> Result<Transformed<LogicalPlan>> {
     let conjuncts: Vec<Expr> = split_conjunction(&filter.predicate).into_iter().cloned().collect();
-    if conjuncts.iter().any(|c| is_never(c, filter.input.schema())) {
+    let is_never = |c: &Expr| !compares_computed(c, &filter.input) && is_never(c, filter.input.schema());
+    if conjuncts.iter().any(is_never) {
         return without_rows(Arc::unwrap_or_clone(filter.input)).map(Transformed::yes);
     }
     let all = conjuncts.len();
@@ -257,6 +284,20 @@ fn settled(filter: Filter, is_never: impl Fn(&Expr, &DFSchema) -> bool) -> Resul
         None => Arc::unwrap_or_clone(filter.input),
         Some(rest) => LogicalPlan::Filter(Filter::try_new(rest, filter.input)?),
     }))
+}
+
+/// Whether a condition compares a window with itself where it is made: a window that does not
+/// overlap is an expression to Spark, which may be null, and no column that it knows is not.
+fn compares_computed(condition: &Expr, input: &LogicalPlan) -> bool {
+    let LogicalPlan::Extension(Extension { node }) = input else { return false };
+    let Some(window) = node.as_any().downcast_ref::<TimeWindow>() else { return false };
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) if left == right => {
+            window.spec().is_tumbling()
+                && left.column_refs().contains(&Column::new_unqualified(window.output()))
+        }
+        _ => false,
+    }
 }
 
 fn is_always(condition: &Expr) -> bool {

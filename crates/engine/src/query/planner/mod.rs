@@ -7,6 +7,7 @@
 
 mod constant_filters;
 mod deduplicated_columns;
+mod expensive;
 mod global_groups;
 mod grouping_sets;
 mod infer_filters;
@@ -111,7 +112,7 @@ async fn plan_ids(
     let bound = timestamp.bind(marked)?;
     let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let settled = constant_filters::settle_written(bound, &session)?;
+    let settled = constant_filters::settle_written(expensive::put_up(bound)?, &session)?;
     let prepared = stream_join::prepare(settled, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
@@ -121,7 +122,8 @@ async fn plan_ids(
     let rewritten = rewrite::rewrite(pruned, spec.output_mode, &spec.conf)?;
 
     // Pruning the columns of a union loses its marks once more.
-    let optimized = keep_watermarks_of_unions(session.optimize(&rewritten.plan)?)?;
+    let optimized = keep_watermarks_of_unions(session.optimize(&expensive::hold(rewritten.plan.clone())?)?)?;
+    let optimized = expensive::release(optimized)?;
     let physical = session.query_planner().create_physical_plan(&optimized, &session).await?;
     let physical = instantiate::stream_as_probe_side(physical)?;
     reexecution::check(&physical)?;
@@ -133,7 +135,7 @@ async fn plan_ids(
             "== Parsed Logical Plan ==\n{parsed}\n\n== Analyzed Logical Plan ==\n{analyzed}\n\n\
              == Optimized Logical Plan ==\n{optimized}\n\n== Physical Plan ==\n{shown}",
             parsed = spec.plan.display_indent(),
-            analyzed = rewritten.plan.display_indent(),
+            analyzed = expensive::release(rewritten.plan)?.display_indent(),
             optimized = optimized.display_indent(),
         ),
     };

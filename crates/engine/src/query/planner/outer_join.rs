@@ -1,7 +1,7 @@
 //! Spark's `EliminateOuterJoin` to the letter: a condition refuses padded rows if its value for a
 //! row of nulls is null or false. DataFusion's rule knows only some forms of such conditions.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use datafusion::{
     common::{
@@ -13,7 +13,7 @@ use datafusion::{
     optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule},
 };
 
-use super::{constant_filters::constant, stream_join::is_over_stream};
+use super::{constant_filters::constant, infer_filters, stream_join::is_over_stream};
 
 /// Narrows outer joins over streams below filters.
 pub(super) struct Refused {
@@ -29,6 +29,12 @@ impl Refused {
     fn refuses(&self, filter: &Filter, join: &Join, right: bool) -> Result<bool> {
         let side = if right { join.right.schema() } else { join.left.schema() };
         for conjunct in split_conjunction(&filter.predicate) {
+            // Whatever is null where one of these is; the condition may read the other side, too.
+            let mut wanted = BTreeSet::new();
+            infer_filters::null_intolerant(conjunct, &mut wanted);
+            if wanted.iter().any(|column| side.has_column(column)) {
+                return Ok(true);
+            }
             let columns = conjunct.column_refs();
             if columns.is_empty()
                 || conjunct.is_volatile()
