@@ -75,9 +75,29 @@ def test_what_our_state_does_not_have_is_refused(spark, checkpoints):
     for name, options, feature in [
         ("inner", {"storeName": "left-keyToNumValues"}, "joinSide"),
         ("sliding", cases.FEED, "overlapping windows"),
-        ("keyed", {"snapshotStartBatchId": "0", "snapshotPartitionId": "0"}, "snapshotStartBatchId"),
     ]:
         with pytest.raises(PySparkException) as raised:
             cases.state(spark, checkpoints(spark, name), options).collect()
         assert raised.value.getCondition().startswith("UNSUPPORTED_FEATURE")
         assert feature in str(raised.value)
+
+
+@pytest.mark.millstream
+def test_state_is_read_from_a_snapshot_that_is_there(spark, folder):
+    for i in range(24):
+        put(folder("rows"), f"{i:02}.csv", *(f"2024-01-01 00:00:01,{key},{i},0.5" for key in "abcdefgh"[i % 3 :]))
+    cases.run(spark, "keyed", folder("rows"), folder("checkpoint"))
+
+    def read(**options):
+        return cases.answer(lambda: cases.state(spark, folder("checkpoint"), options), folder("checkpoint"))
+
+    whole = read()
+    assert len(whole["rows"]) == 8
+    said = [read(snapshotStartBatchId=str(batch), snapshotPartitionId="0") for batch in range(24)]
+    from_snapshots = [answer for answer in said if "rows" in answer]
+    assert from_snapshots and all(answer == whole for answer in from_snapshots)
+    missing = {answer["error"] for answer in said if "rows" not in answer}
+    assert missing == {"CANNOT_LOAD_STATE_STORE.CANNOT_READ_MISSING_SNAPSHOT_FILE"}
+    elsewhere = read(snapshotStartBatchId="1", snapshotPartitionId="1")
+    assert elsewhere["error"] == "CANNOT_LOAD_STATE_STORE.SNAPSHOT_PARTITION_ID_NOT_FOUND"
+    assert "Partition id 1 not found for state of operator 0 at file:<checkpoint>/state" in elsewhere["message"]

@@ -109,8 +109,10 @@ conditions! {
     "ATTEMPT_ANALYSIS_IN_PIPELINE_QUERY_FUNCTION" "0A000" Analysis "Operations that trigger DataFrame analysis or execution are not allowed in pipeline query functions. Move code outside of the pipeline query function.";
     "BATCH_METADATA_NOT_FOUND" "42K03" Spark "Unable to find batch <batchMetadataFile>.";
     "BINARY_ARITHMETIC_OVERFLOW" "22003" Arithmetic "<value1> <symbol> <value2> caused overflow. Use <functionName> to ignore overflow problem and return NULL.";
+    "CANNOT_LOAD_STATE_STORE.CANNOT_READ_MISSING_SNAPSHOT_FILE" "58030" Spark "An error occurred during loading state. Error reading snapshot file <fileToRead> of <clazz>: <fileToRead> does not exist.";
     "CANNOT_LOAD_STATE_STORE.CANNOT_READ_STREAMING_STATE_FILE" "58030" Spark "An error occurred during loading state. Error reading streaming state file of <fileToRead> does not exist. If the stream job is restarted with a new or updated state operation, please create a new checkpoint location or clear the existing checkpoint location.";
     "CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE" "58030" Spark "An error occurred during loading state. The state file <fileToRead> is damaged: <reason>.";
+    "CANNOT_LOAD_STATE_STORE.SNAPSHOT_PARTITION_ID_NOT_FOUND" "58030" Spark "An error occurred during loading state. Partition id <snapshotPartitionId> not found for state of operator <operatorId> at <checkpointLocation>.";
     "CANNOT_MERGE_SCHEMAS" "42KD9" Analysis "Failed merging schemas: Initial schema: <left> Schema that cannot be merged with the initial schema: <right>.";
     "CANNOT_MODIFY_CONFIG" "46110" Analysis "Cannot modify the value of the Spark config: <key>.\nSee also '<docroot>/sql-migration-guide.html#ddl-statements'.";
     "CANNOT_MODIFY_STATIC_CONFIG" "46110" Analysis "Cannot modify the value of the static Spark config: <key>.";

@@ -143,11 +143,18 @@ impl StateLog {
     pub fn files_of(&self, version: i64) -> Result<(Vec<StateFileName>, Option<Snapshot>)> {
         let usable = self.snapshots()?.into_iter().filter(|s| s.end <= version);
         let snapshot = usable.max_by_key(|s| s.first);
-        let first = snapshot.as_ref().map_or(1, |s| s.first);
-        let mut files: Vec<_> = (first..=version).map(StateFileName::change).collect();
-        files.extend(snapshot.iter().flat_map(|s| s.parts.iter().cloned()));
-        files.sort_unstable();
-        Ok((files, snapshot))
+        Ok((files_from(snapshot.as_ref(), version), snapshot))
+    }
+
+    /// The files that lead to `version` from the snapshot of version `base`, in the order to
+    /// apply them; `None` without such a snapshot, or where it became whole after `version`.
+    ///
+    /// # Errors
+    /// The storage's, as a Spark error.
+    pub fn files_since(&self, base: i64, version: i64) -> Result<Option<Vec<StateFileName>>> {
+        let of_base = |s: &Snapshot| s.first == base + 1 && s.end <= version;
+        let snapshot = self.snapshots()?.into_iter().find(of_base);
+        Ok(snapshot.map(|snapshot| files_from(Some(&snapshot), version)))
     }
 
     /// Reads a file and checks it; refused if its schema is not `schema`.
@@ -240,6 +247,14 @@ impl StateLog {
     }
 }
 
+fn files_from(snapshot: Option<&Snapshot>, version: i64) -> Vec<StateFileName> {
+    let first = snapshot.map_or(1, |s| s.first);
+    let mut files: Vec<_> = (first..=version).map(StateFileName::change).collect();
+    files.extend(snapshot.iter().flat_map(|s| s.parts.iter().cloned()));
+    files.sort_unstable();
+    files
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +285,12 @@ mod tests {
         assert_eq!(shown(3), "1.change 2.change 3.change");
         assert_eq!(shown(5), "2.3-a-0.part 3.change 4.change 4.3-a-1-last.part 5.change");
         assert_eq!(shown(9), "6.7-c-0.part 7.change 8.change 8.7-c-1-last.part 9.change");
+        let since = |base, version| {
+            let files = log.files_since(base, version).unwrap()?;
+            Some(files.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(since(2, 5).as_deref(), Some("2.3-a-0.part 3.change 4.change 4.3-a-1-last.part 5.change"));
+        assert_eq!((since(2, 3), since(3, 9), since(4, 9)), (None, None, None));
         log.purge(3).unwrap();
         assert_eq!(log.names().unwrap().len(), names.len());
         log.purge(7).unwrap();

@@ -36,20 +36,41 @@ pub fn read_state(storage: &StorageRef, path: Option<&str>, options: &Options) -
     let read = StateReadOptions::parse(storage, path, options)?;
     read.check_batch(storage)?;
     let log = store_log(storage, &read, options.get("stateVarName").is_some())?;
-    if read.snapshot.is_some() {
-        return Err(SparkError::unsupported(
-            "the option `snapshotStartBatchId`: snapshots are not written batch by batch",
-        ));
-    }
     match read.changes {
         None => {
-            let mut rows = Rows::read(&log, read.batch + 1)?;
+            let mut rows = match read.snapshot {
+                None => Rows::read(&log, read.batch + 1)?,
+                Some((batch, partition)) => since_snapshot(&log, &read, batch, partition)?,
+            };
             let live = rows.live()?;
             let shown = shape::show(&rows, &live, false)?;
             let len = shown.key.len();
             table(vec![], shown.key, shown.value, len)
         }
         Some((start, end)) => change_feed(&log, start, end),
+    }
+}
+
+/// The state asked for, from the snapshot after `batch` and the changes since.
+///
+/// Spark differs: a snapshot is written a part with each of some batches, and can be read from
+/// the batch on that wrote its last part; there is one partition.
+fn since_snapshot(log: &StateLog, read: &StateReadOptions, batch: i64, partition: i64) -> Result<Rows> {
+    if partition != 0 {
+        let state = read.checkpoint.join("state");
+        return Err(SparkError::new("CANNOT_LOAD_STATE_STORE.SNAPSHOT_PARTITION_ID_NOT_FOUND")
+            .with("snapshotPartitionId", partition.to_string())
+            .with("operatorId", read.operator.to_string())
+            .with("checkpointLocation", format!("file:{}", state.display())));
+    }
+    match log.files_since(batch + 1, read.batch + 1)? {
+        Some(files) => Rows::of_files(log, files),
+        None => {
+            let file = log.dir().join(format!("{}.snapshot", batch + 1));
+            Err(SparkError::new("CANNOT_LOAD_STATE_STORE.CANNOT_READ_MISSING_SNAPSHOT_FILE")
+                .with("fileToRead", file.display().to_string())
+                .with("clazz", "StateLog"))
+        }
     }
 }
 

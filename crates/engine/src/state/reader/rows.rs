@@ -60,6 +60,14 @@ impl Rows {
     /// Files that are missing or damaged.
     pub(super) fn read(log: &StateLog, version: i64) -> Result<Self> {
         let (files, _) = log.files_of(version)?;
+        Self::of_files(log, files)
+    }
+
+    /// The store that these files lead to, of which there must be one.
+    ///
+    /// # Errors
+    /// Files that are missing or damaged.
+    pub(super) fn of_files(log: &StateLog, files: Vec<StateFileName>) -> Result<Self> {
         let mut all: Option<Self> = None;
         for name in files {
             let file = log.read_any(&name)?;
