@@ -260,6 +260,10 @@ impl PaneGroups {
         let mut released = Vec::new();
         let mut emptied = Vec::new();
         for key in dropped.into_values().flatten() {
+            // A key comes for each of its panes; the first time takes them all.
+            if self.panes.of(key).first().is_none_or(|p| p.at >= threshold) {
+                continue;
+            }
             let gone = self.panes.extract(key, |p| p.at < threshold);
             released.extend(gone.iter().map(|p| p.slot));
             if self.panes.of(key).is_empty() {
