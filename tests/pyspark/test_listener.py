@@ -71,6 +71,8 @@ def test_observed_metrics_are_rows_by_name_to_a_listener(spark, folder):
     eventually(lambda: any(p.numInputRows == 2 for p in heard.progressed))
     fetched = next(p for p in query.recentProgress if p["batchId"] == 0)["observedMetrics"]["seen"]
     query.stop()
+    # The client waits for ever when it is told of an event while it removes its last listener.
+    eventually(lambda: heard.ended)
     spark.streams.removeListener(heard)
     row = next(p for p in heard.progressed if p.numInputRows == 2).observedMetrics["seen"]
     assert row.asDict() == {"rows": 2, "most": [2], "s": "x"}

@@ -43,9 +43,13 @@ impl ListenerBus {
             events: Vec::new(),
             listener_bus_listener_added: Some(true),
         };
-        responses.send_now(ResponseType::StreamingQueryListenerEventsResult(added));
         self.close();
-        *self.open.lock() = Some(Open { responses: responses.clone(), end });
+        {
+            // Told under the lock: a client that closes at once finds the bus, and hears no event before.
+            let mut open = self.open.lock();
+            responses.send_now(ResponseType::StreamingQueryListenerEventsResult(added));
+            *open = Some(Open { responses: responses.clone(), end });
+        }
         let _closed_with_this_call = CloseOnDrop { bus: self, responses };
         match ended.wait_for(Option::is_some).await {
             Ok(result) => result.clone().unwrap_or(Ok(())),
@@ -94,6 +98,31 @@ impl Drop for CloseOnDrop<'_> {
         let own = |bus: &Open| Arc::ptr_eq(bus.responses.operation(), self.responses.operation());
         if open.as_ref().is_some_and(own) {
             *open = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use millstream_engine::time::Millis;
+    use spark_connect_proto::ExecutePlanRequest;
+
+    use super::*;
+    use crate::operation::Operation;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_bus_can_be_closed_as_soon_as_it_is_said_to_be_open() {
+        for _ in 0..2000 {
+            let request = Arc::new(ExecutePlanRequest::default());
+            let operation = Arc::new(Operation::new("o".into(), request, true, "s".into(), Millis(0)));
+            let bus = Arc::new(ListenerBus::default());
+            let (opening, responses) = (Arc::clone(&bus), Responses::of(Arc::clone(&operation)));
+            let open = tokio::spawn(async move { opening.run(&responses).await });
+            operation.responses.next(1).await.unwrap();
+            bus.close();
+            tokio::time::timeout(Duration::from_secs(10), open).await.unwrap().unwrap().unwrap();
         }
     }
 }
