@@ -5,26 +5,34 @@ use std::{collections::HashMap, sync::LazyLock};
 use millstream_engine::SparkError;
 
 use super::{
-    Function, aggregate, array, cast, collection, conditional, date_fields, date_time, format_string,
-    grouping, hash, json, levenshtein, math, misc, missing::MISSING, nondeterministic, operator, regex,
-    string, time_window, timestamp_units,
+    Function, aggregate, array, cast, collection, conditional, date_fields, date_time, digits, format_number,
+    format_string, grouping, hash, json, levenshtein, make_time, map, math, misc, missing::MISSING,
+    nondeterministic, operator, regex, rounding, string, substring, text_encoding, time_window,
+    timestamp_units,
 };
 
 /// The families, in no particular order; a name belongs to one.
 const FAMILIES: &[&[Function]] = &[
     operator::FUNCTIONS,
     math::FUNCTIONS,
+    rounding::FUNCTIONS,
+    digits::FUNCTIONS,
     conditional::FUNCTIONS,
     aggregate::FUNCTIONS,
     time_window::FUNCTIONS,
     string::FUNCTIONS,
+    substring::FUNCTIONS,
+    text_encoding::FUNCTIONS,
+    format_number::FUNCTIONS,
     levenshtein::FUNCTIONS,
     regex::FUNCTIONS,
     date_fields::FUNCTIONS,
     date_time::FUNCTIONS,
     timestamp_units::FUNCTIONS,
+    make_time::FUNCTIONS,
     hash::FUNCTIONS,
     collection::FUNCTIONS,
+    map::FUNCTIONS,
     array::FUNCTIONS,
     json::FUNCTIONS,
     format_string::FUNCTIONS,

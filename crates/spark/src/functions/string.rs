@@ -3,24 +3,21 @@
 use std::sync::Arc;
 
 use datafusion::arrow::{
-    array::{Array, ArrayRef, AsArray, BinaryBuilder},
-    datatypes::{DataType, Float64Type, Int32Type, Int64Type},
+    array::{Array, ArrayRef, AsArray},
+    datatypes::{DataType, Int32Type, Int64Type},
 };
-use millstream_engine::{
-    Result, SparkError,
-    format::value_text::{TextStyle, to_text, write_decimal},
-};
+use millstream_engine::{Result, SparkError};
 
 use super::{
-    Args, Call, Function, Kernel, MANY, Output, SessionZone, coerce, custom, exprs, kernel, kernel_call,
-    unexpected_input,
+    Args, Call, Function, Kernel, MANY, Output, coerce, custom, exprs, kernel, kernel_call,
+    substring::characters, unexpected_input,
 };
 use crate::{
-    expression::{Input, TypedExpr, coercion, implicit_cast, literal},
+    expression::{Input, TypedExpr, implicit_cast, literal},
     types,
 };
 
-use Input::{Binary, Int, String as Str, StringOrBinary};
+use Input::{Int, String as Str, StringOrBinary};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["upper", "ucase"], &[Str], 1, Output::String, |args| {
@@ -39,20 +36,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     kernel(&["initcap"], &[Str], 1, Output::String, |args| map(args, initcap)),
     kernel(&["ascii"], &[Str], 1, Output::Int, ascii),
     kernel(&["chr", "char"], &[Input::Long], 1, Output::String, chr),
-    custom(&["substring", "substr"], 2, 3, substring),
-    kernel(&["left"], &[Str, Int], 2, Output::String, left),
-    kernel(&["right"], &[Str, Int], 2, Output::String, right),
     custom(&["concat_ws"], 1, MANY, concat_ws),
     custom(&["replace"], 2, 3, replace),
     kernel(&["translate"], &[Str, Str, Str], 3, Output::String, translate),
     custom(&["lpad"], 2, 3, |call| pad(call, "lpad")),
     custom(&["rpad"], 2, 3, |call| pad(call, "rpad")),
-    kernel(&["instr"], &[Str, Str], 2, Output::Int, |args| {
-        let (texts, parts) = (args.strings(0)?, args.strings(1)?);
-        args.build::<Int32Type>(|row| Ok(Some(position(texts.value(row), parts.value(row), 1))))
-    }),
-    custom(&["locate"], 2, 3, |call| locate(call, "locate")),
-    custom(&["position"], 2, 3, |call| locate(call, "position")),
     kernel(&["repeat"], &[Str, Int], 2, Output::String, repeat),
     kernel(&["space"], &[Int], 1, Output::String, |args| {
         let counts = args.primitives::<Int32Type>(0)?;
@@ -66,20 +54,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     kernel(&["endswith"], &[Str, Str], 2, Output::Boolean, |args| test(args, |s, part| s.ends_with(part))),
     kernel(&["contains"], &[Str, Str], 2, Output::Boolean, |args| test(args, |s, part| s.contains(part))),
-    custom(&["format_number"], 2, 2, format_number),
-    kernel(&["base64"], &[Binary], 1, Output::String, base64),
-    kernel(&["unbase64"], &[Str], 1, Output::Binary, unbase64),
-    kernel(&["substring_index"], &[Str, Str, Int], 3, Output::String, substring_index),
-    kernel(&["split_part"], &[Str, Str, Int], 3, Output::String, split_part),
-    kernel(&["find_in_set"], &[Str, Str], 2, Output::Int, find_in_set),
-    custom(&["overlay"], 3, 4, overlay),
-    kernel(&["encode"], &[Str, Str], 2, Output::Binary, encode),
-    kernel(&["decode"], &[Binary, Str], 2, Output::String, decode),
     kernel(&["soundex"], &[Str], 1, Output::String, |args| map(args, soundex)),
-    kernel(&["url_encode"], &[Str], 1, Output::String, |args| map(args, url_encode)),
 ];
 
-fn map(args: &Args, f: impl Fn(&str, &mut String)) -> Result<ArrayRef> {
+pub(super) fn map(args: &Args, f: impl Fn(&str, &mut String)) -> Result<ArrayRef> {
     let texts = args.strings(0)?;
     args.build_strings(|row, out| {
         f(texts.value(row), out);
@@ -150,7 +128,7 @@ fn trim_kernel(args: &Args, start: bool, end: bool) -> Result<ArrayRef> {
     })
 }
 
-fn count(value: usize) -> Option<i32> {
+pub(super) fn count(value: usize) -> Option<i32> {
     i32::try_from(value).ok()
 }
 
@@ -203,95 +181,6 @@ fn chr(args: &Args) -> Result<ArrayRef> {
         let code = codes.value(row);
         if code >= 0 {
             out.extend(char::from_u32(u32::try_from(code & 0xff).unwrap_or(0)));
-        }
-        Ok(true)
-    })
-}
-
-/// Byte range of the characters `start..end`, cut to the text.
-fn characters(text: &str, start: i64, end: i64) -> &str {
-    let at = |position: i64| {
-        if position <= 0 {
-            return 0;
-        }
-        text.char_indices()
-            .nth(usize::try_from(position).unwrap_or(usize::MAX))
-            .map_or(text.len(), |(at, _)| at)
-    };
-    if end <= start { "" } else { text.get(at(start)..at(end)).unwrap_or_default() }
-}
-
-/// Start and end (from 0) of SQL's `substring(text, position, length)` in `total` items.
-fn substring_range(total: i64, position: i32, length: i32) -> (i64, i64) {
-    let position = i64::from(position);
-    let start = match position {
-        p if p > 0 => p - 1,
-        0 => 0,
-        p => total + p,
-    };
-    // The part before the first character counts.
-    (start, start.saturating_add(i64::from(length)))
-}
-
-fn substring(mut call: Call) -> Result<TypedExpr> {
-    if call.args.len() == 2 {
-        call.args.push(literal::int(i32::MAX));
-    }
-    let binary = call.args.first().is_some_and(|arg| *arg.data_type() == DataType::Binary);
-    let shown = call.sql_as(call.name);
-    let (t, f): (_, Kernel) =
-        if binary { (DataType::Binary, substring_of_binary) } else { (DataType::Utf8, substring_of_string) };
-    strict(call, shown, &[StringOrBinary, Int, Int], "substring", t, f)
-}
-
-fn substring_of_string(args: &Args) -> Result<ArrayRef> {
-    let texts = args.strings(0)?;
-    let (positions, lengths) = (args.primitives::<Int32Type>(1)?, args.primitives::<Int32Type>(2)?);
-    args.build_strings(|row, out| {
-        let text = texts.value(row);
-        let position = positions.value(row);
-        // Only a position from the end needs the length.
-        let total = if position < 0 { i64::try_from(text.chars().count()).unwrap_or(0) } else { 0 };
-        let (start, end) = substring_range(total, position, lengths.value(row));
-        out.push_str(characters(text, start.max(0), end));
-        Ok(true)
-    })
-}
-
-fn substring_of_binary(args: &Args) -> Result<ArrayRef> {
-    let bytes = args.binaries(0)?;
-    let (positions, lengths) = (args.primitives::<Int32Type>(1)?, args.primitives::<Int32Type>(2)?);
-    let valid = args.validity()?;
-    let mut out = BinaryBuilder::new();
-    for row in 0..args.rows {
-        if valid.as_ref().is_some_and(|v| v.is_null(row)) {
-            out.append_null();
-            continue;
-        }
-        let value = bytes.value(row);
-        let total = i64::try_from(value.len()).unwrap_or(i64::MAX);
-        let (start, end) = substring_range(total, positions.value(row), lengths.value(row));
-        let index = |v: i64| usize::try_from(v.clamp(0, total)).unwrap_or(0);
-        out.append_value(value.get(index(start)..index(end)).unwrap_or_default());
-    }
-    Ok(Arc::new(out.finish()))
-}
-
-fn left(args: &Args) -> Result<ArrayRef> {
-    let (texts, counts) = (args.strings(0)?, args.primitives::<Int32Type>(1)?);
-    args.build_strings(|row, out| {
-        out.push_str(characters(texts.value(row), 0, i64::from(counts.value(row))));
-        Ok(true)
-    })
-}
-
-fn right(args: &Args) -> Result<ArrayRef> {
-    let (texts, counts) = (args.strings(0)?, args.primitives::<Int32Type>(1)?);
-    args.build_strings(|row, out| {
-        let total = i64::try_from(texts.value(row).chars().count()).unwrap_or(0);
-        let count = i64::from(counts.value(row));
-        if count > 0 {
-            out.push_str(characters(texts.value(row), (total - count).max(0), total));
         }
         Ok(true)
     })
@@ -417,31 +306,6 @@ fn pad_kernel(args: &Args, before: bool) -> Result<ArrayRef> {
     })
 }
 
-/// Where `part` starts in `text` at or after character `from`, counted from 1; 0 for nowhere.
-fn position(text: &str, part: &str, from: i32) -> i32 {
-    let Ok(skip) = usize::try_from(from - 1) else { return 0 };
-    let start = match text.char_indices().nth(skip) {
-        Some((at, _)) => at,
-        None if skip == text.chars().count() || part.is_empty() => text.len(),
-        None => return 0,
-    };
-    match text.get(start..).and_then(|rest| rest.find(part)) {
-        Some(at) => count(text.get(..start + at).unwrap_or_default().chars().count() + 1).unwrap_or(0),
-        None => 0,
-    }
-}
-
-fn locate(mut call: Call, shown: &str) -> Result<TypedExpr> {
-    if call.args.len() == 2 {
-        call.args.push(literal::int(1));
-    }
-    let shown = call.sql_as(shown);
-    strict(call, shown, &[Str, Str, Int], "locate", DataType::Int32, |args| {
-        let (parts, texts, from) = (args.strings(0)?, args.strings(1)?, args.primitives::<Int32Type>(2)?);
-        args.build::<Int32Type>(|row| Ok(Some(position(texts.value(row), parts.value(row), from.value(row)))))
-    })
-}
-
 fn repeat(args: &Args) -> Result<ArrayRef> {
     let (texts, counts) = (args.strings(0)?, args.primitives::<Int32Type>(1)?);
     args.build_strings(|row, out| {
@@ -449,259 +313,6 @@ fn repeat(args: &Args) -> Result<ArrayRef> {
             out.push_str(texts.value(row));
         }
         Ok(true)
-    })
-}
-
-/// `format_number(x, places)`: `1,234.50`, rounded half even.
-fn format_number(call: Call) -> Result<TypedExpr> {
-    let (conf, evaluation) = (call.resolver.conf, call.evaluation());
-    let sql = call.sql_as("format_number");
-    let (number, places) = call.two()?;
-    if *places.data_type() == DataType::Utf8 {
-        return Err(SparkError::unsupported("`format_number` with a pattern"));
-    }
-    let number = match number.data_type() {
-        t if coercion::is_numeric(t) => number,
-        DataType::Utf8 | DataType::Null => implicit_cast(number, &DataType::Float64, conf)?,
-        _ => return Err(unexpected_input(&sql, 0, "\"NUMERIC\"", &number)),
-    };
-    let places = Int
-        .coerce(places.clone(), conf)
-        .ok_or_else(|| unexpected_input(&sql, 1, "(\"INT\" or \"STRING\")", &places))?;
-    let args = vec![number.expr, places.expr];
-    let expr = kernel_call("format_number", format_number_kernel, args, DataType::Utf8, true, evaluation);
-    Ok(TypedExpr::new(expr, DataType::Utf8, true, sql))
-}
-
-fn format_number_kernel(args: &Args) -> Result<ArrayRef> {
-    let numbers = args.array(0)?;
-    let places = args.primitives::<Int32Type>(1)?;
-    // The exact value of a double decides ties, as in Java's DecimalFormat.
-    let doubles = match numbers.data_type() {
-        DataType::Float32 | DataType::Float64 => {
-            Some(datafusion::arrow::compute::cast(&numbers, &DataType::Float64)?)
-        }
-        _ => None,
-    };
-    let texts = to_text(&numbers, &SessionZone(args.evaluation.zone), TextStyle::Pretty)?;
-    args.build_strings(|row, out| {
-        let Ok(places) = usize::try_from(places.value(row)) else { return Ok(false) };
-        let text = match &doubles {
-            Some(doubles) => {
-                let value = doubles.as_primitive::<Float64Type>().value(row);
-                if value.is_nan() {
-                    out.push_str("NaN");
-                    return Ok(true);
-                }
-                if value.is_infinite() {
-                    out.push_str(if value > 0.0 { "∞" } else { "-∞" });
-                    return Ok(true);
-                }
-                // Rust prints the exact value, rounded half to even.
-                let shortest = format!("{value}");
-                if shortest.split_once('.').map_or(0, |(_, f)| f.len()) <= places {
-                    shortest
-                } else {
-                    format!("{value:.places$}")
-                }
-            }
-            None => round_half_even(texts.value(row), places),
-        };
-        let (sign, digits) = match text.strip_prefix('-') {
-            Some(rest) => ("-", rest),
-            None => ("", text.as_str()),
-        };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        out.push_str(sign);
-        for (i, c) in whole.chars().enumerate() {
-            if i > 0 && (whole.len() - i) % 3 == 0 {
-                out.push(',');
-            }
-            out.push(c);
-        }
-        if places > 0 {
-            out.push('.');
-            out.push_str(&format!("{fraction:0<places$}"));
-        }
-        Ok(true)
-    })
-}
-
-/// A plain decimal number rounded half even.
-fn round_half_even(text: &str, places: usize) -> String {
-    let Some((whole, fraction)) = text.split_once('.') else { return text.to_string() };
-    if fraction.len() <= places {
-        return text.to_string();
-    }
-    let Ok(unscaled) = format!("{whole}{fraction}").parse::<i128>() else { return text.to_string() };
-    let unit = 10i128.pow(u32::try_from(fraction.len() - places).unwrap_or(0));
-    let (quotient, rest) = (unscaled / unit, (unscaled % unit).abs());
-    let up = rest * 2 > unit || (rest * 2 == unit && quotient % 2 != 0);
-    let rounded = if up { quotient + if unscaled < 0 { -1 } else { 1 } } else { quotient };
-    let mut out = String::new();
-    if rounded == 0 && text.starts_with('-') {
-        out.push('-');
-    }
-    write_decimal(rounded, i32::try_from(places).unwrap_or(0), true, &mut out);
-    out
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(args: &Args) -> Result<ArrayRef> {
-    let bytes = args.binaries(0)?;
-    args.build_strings(|row, out| {
-        for chunk in bytes.value(row).chunks(3) {
-            let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte))
-                << (8 * (3 - chunk.len()));
-            for i in 0..4 {
-                if i <= chunk.len() {
-                    let digit = (group >> (18 - 6 * i)) & 63;
-                    out.extend(BASE64.get(usize::try_from(digit).unwrap_or(0)).map(|b| char::from(*b)));
-                } else {
-                    out.push('=');
-                }
-            }
-        }
-        Ok(true)
-    })
-}
-
-/// MIME decoding: characters outside of the alphabet are skipped.
-fn unbase64(args: &Args) -> Result<ArrayRef> {
-    let texts = args.strings(0)?;
-    let mut out = BinaryBuilder::new();
-    for text in &texts {
-        let Some(text) = text else {
-            out.append_null();
-            continue;
-        };
-        let (mut bytes, mut bits, mut digits) = (Vec::new(), 0u32, 0);
-        for byte in text.bytes().take_while(|b| *b != b'=') {
-            let Some(digit) = BASE64.iter().position(|known| *known == byte) else { continue };
-            bits = bits << 6 | u32::try_from(digit).unwrap_or(0);
-            digits += 1;
-            if digits % 4 != 1 {
-                let shift = [0, 0, 4, 2][digits % 4];
-                bytes.push((bits >> shift) as u8);
-            }
-        }
-        if digits % 4 == 1 {
-            return Err(SparkError::new("CONVERSION_INVALID_INPUT")
-                .with("str", format!("'{text}'"))
-                .with("fmt", "'BASE64'")
-                .with("targetType", "\"BINARY\"")
-                .with("suggestion", "`try_to_binary`"));
-        }
-        out.append_value(bytes);
-    }
-    Ok(Arc::new(out.finish()))
-}
-
-fn substring_index(args: &Args) -> Result<ArrayRef> {
-    let (texts, parts, counts) = (args.strings(0)?, args.strings(1)?, args.primitives::<Int32Type>(2)?);
-    args.build_strings(|row, out| {
-        let (text, part, n) = (texts.value(row), parts.value(row), counts.value(row));
-        if part.is_empty() || n == 0 {
-            return Ok(true);
-        }
-        let wanted = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX) - 1;
-        let found = if n > 0 {
-            text.match_indices(part).nth(wanted).map(|(at, _)| text.get(..at))
-        } else {
-            text.rmatch_indices(part).nth(wanted).map(|(at, _)| text.get(at + part.len()..))
-        };
-        out.push_str(found.flatten().unwrap_or(text));
-        Ok(true)
-    })
-}
-
-fn split_part(args: &Args) -> Result<ArrayRef> {
-    let (texts, parts, numbers) = (args.strings(0)?, args.strings(1)?, args.primitives::<Int32Type>(2)?);
-    args.build_strings(|row, out| {
-        let (text, part, n) = (texts.value(row), parts.value(row), numbers.value(row));
-        if n == 0 {
-            return Err(SparkError::new("INVALID_INDEX_OF_ZERO"));
-        }
-        let pieces: Vec<&str> = if part.is_empty() { vec![text] } else { text.split(part).collect() };
-        let index = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX) - 1;
-        let found = if n > 0 { pieces.get(index) } else { pieces.iter().rev().nth(index) };
-        out.push_str(found.copied().unwrap_or_default());
-        Ok(true)
-    })
-}
-
-fn find_in_set(args: &Args) -> Result<ArrayRef> {
-    let (words, sets) = (args.strings(0)?, args.strings(1)?);
-    args.build::<Int32Type>(|row| {
-        let word = words.value(row);
-        if word.contains(',') {
-            return Ok(Some(0));
-        }
-        Ok(count(sets.value(row).split(',').position(|item| item == word).map_or(0, |i| i + 1)))
-    })
-}
-
-fn overlay(mut call: Call) -> Result<TypedExpr> {
-    if call.args.first().is_some_and(|arg| *arg.data_type() == DataType::Binary) {
-        return Err(SparkError::unsupported("the function `overlay` on binary"));
-    }
-    if call.args.len() == 3 {
-        call.args.push(literal::int(-1));
-    }
-    let shown = call.sql_as("overlay");
-    strict(call, shown, &[Str, Str, Int, Int], "overlay", DataType::Utf8, |args| {
-        let (texts, parts) = (args.strings(0)?, args.strings(1)?);
-        let (starts, lengths) = (args.primitives::<Int32Type>(2)?, args.primitives::<Int32Type>(3)?);
-        args.build_strings(|row, out| {
-            let (text, part, start) = (texts.value(row), parts.value(row), i64::from(starts.value(row)));
-            let length = match lengths.value(row) {
-                n if n >= 0 => i64::from(n),
-                _ => i64::try_from(part.chars().count()).unwrap_or(0),
-            };
-            out.push_str(characters(text, 0, start - 1));
-            out.push_str(part);
-            out.push_str(characters(text, (start - 1 + length).max(0), i64::MAX));
-            Ok(true)
-        })
-    })
-}
-
-fn charset(name: &str, function: &str) -> Result<()> {
-    if matches!(name.to_ascii_uppercase().as_str(), "UTF-8" | "UTF8" | "US-ASCII") {
-        return Ok(());
-    }
-    Err(SparkError::unsupported(format!("the charset {name} of `{function}`")))
-}
-
-fn encode(args: &Args) -> Result<ArrayRef> {
-    let (texts, charsets) = (args.strings(0)?, args.strings(1)?);
-    let mut out = BinaryBuilder::new();
-    for (text, name) in texts.iter().zip(charsets.iter()) {
-        match text.zip(name) {
-            Some((text, name)) => {
-                charset(name, "encode")?;
-                out.append_value(text.as_bytes());
-            }
-            None => out.append_null(),
-        }
-    }
-    Ok(Arc::new(out.finish()))
-}
-
-fn decode(args: &Args) -> Result<ArrayRef> {
-    let (bytes, charsets) = (args.binaries(0)?, args.strings(1)?);
-    args.build_strings(|row, out| {
-        charset(charsets.value(row), "decode")?;
-        match std::str::from_utf8(bytes.value(row)) {
-            Ok(text) => {
-                out.push_str(text);
-                Ok(true)
-            }
-            Err(_) => Err(SparkError::new("MALFORMED_CHARACTER_CODING")
-                .with("function", "`decode`")
-                .with("charset", charsets.value(row))),
-        }
     })
 }
 
@@ -737,15 +348,5 @@ fn soundex(text: &str, out: &mut String) {
     }
     while out.len() < 4 {
         out.push('0');
-    }
-}
-
-fn url_encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(char::from(byte)),
-            b' ' => out.push('+'),
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
     }
 }
