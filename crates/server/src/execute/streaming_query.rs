@@ -46,7 +46,11 @@ pub async fn query_command(
             Some(progress(query.recent_progress().iter().map(|p| p.connect_json().to_string())))
         }
         Some(Command::Stop(_)) => {
+            let ends = query.is_active();
             query.stop().await;
+            if ends {
+                session.listeners.told_of_end(query.run_id(), server.clock().as_ref()).await;
+            }
             None
         }
         Some(Command::ProcessAllAvailable(_)) => {

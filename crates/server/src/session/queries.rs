@@ -131,7 +131,10 @@ pub fn forward_events(session: &Arc<Session>, queries: &Queries, runtime: &Handl
                 StreamingQueryEvent::Started { .. } => continue,
                 StreamingQueryEvent::Progress(_) => StreamingQueryEventType::QueryProgressEvent,
                 StreamingQueryEvent::Idle { .. } => StreamingQueryEventType::QueryIdleEvent,
-                StreamingQueryEvent::Terminated { .. } => StreamingQueryEventType::QueryTerminatedEvent,
+                StreamingQueryEvent::Terminated { run_id, .. } => {
+                    session.listeners.send_end(*run_id, event.json().to_string());
+                    continue;
+                }
             };
             session.listeners.send(event_type, event.json().to_string());
         }
