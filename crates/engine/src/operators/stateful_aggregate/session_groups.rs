@@ -360,7 +360,12 @@ impl Groups for SessionGroups {
         let emission = match frame.mode {
             OutputMode::Append => self.emit(passed.clone())?,
             OutputMode::Complete => self.emit(self.of(self.all_keys()).collect())?,
-            OutputMode::Update => return Err(wrong("update mode")),
+            // Below another aggregate only: Spark, too, refuses it with the first batch.
+            OutputMode::Update => {
+                return Err(SparkError::new("STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION")
+                    .with("outputMode", "update")
+                    .with("operation", "session window streaming aggregations"));
+            }
         };
         self.counts.removed += count(passed.len());
         self.forget(&passed);

@@ -15,6 +15,7 @@ mod instantiate;
 mod never_met;
 mod null_intolerant;
 mod outer_join;
+mod redundant_aggregates;
 mod reexecution;
 mod rewrite;
 mod semi_join;
@@ -116,8 +117,12 @@ async fn plan_ids(
     let prepared = stream_join::prepare(settled, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
-    let pruned = deduplicated_columns::narrow(prune_columns(pushed, &session)?)?;
-    let pruned = keep_watermarks_of_unions(pruned)?;
+    let prune = |plan| -> Result<LogicalPlan> {
+        let pruned = deduplicated_columns::narrow(prune_columns(plan, &session)?)?;
+        Ok(keep_watermarks_of_unions(pruned)?)
+    };
+    let fewer = redundant_aggregates::remove(prune(pushed)?)?;
+    let pruned = if fewer.transformed { prune(fewer.data)? } else { fewer.data };
     unsupported::check_planned(&pruned)?;
     let rewritten = rewrite::rewrite(pruned, spec.output_mode, &spec.conf)?;
 
