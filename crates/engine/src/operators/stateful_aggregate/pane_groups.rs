@@ -37,6 +37,8 @@ use crate::{
 
 /// Slots that kept stacks may hold, over all keys.
 const MOST_STACKED_SLOTS: usize = 1 << 20;
+/// How many of a key's last panes are searched first.
+const NEAR_PANES: usize = 8;
 /// Windows of fewer panes are put together anew each time.
 const LEAST_STACKED_PANES: i64 = 4;
 
@@ -105,7 +107,11 @@ impl PaneGroups {
     /// The slot of `(pane, key)`, made if missing. Windows up to `ended` are not counted.
     fn slot(&mut self, pane: i64, key: u32, ended: Option<i64>) -> Result<u32> {
         let own = self.panes.of(key);
-        let at = match own.binary_search_by_key(&pane, |p| p.at) {
+        // Rows that are a little late are in one of the last panes: no search through all.
+        let near = own.len().saturating_sub(NEAR_PANES);
+        let far = if own.get(near).is_some_and(|p| p.at <= pane) { near } else { 0 };
+        let found = own[far..].binary_search_by_key(&pane, |p| p.at);
+        let at = match found.map(|at| far + at).map_err(|at| far + at) {
             Ok(at) => {
                 let place = own[at];
                 self.panes.used(key, place);
