@@ -5,6 +5,7 @@
 //! Sources, watermarks and stateful operators are numbered left to right in the plan as
 //! translated: their directories in the checkpoint go by these numbers.
 
+mod coalesced;
 mod constant_filters;
 mod deduplicated_columns;
 mod expensive;
@@ -12,6 +13,7 @@ mod global_groups;
 mod grouping_sets;
 mod infer_filters;
 mod instantiate;
+mod join_order;
 mod never_met;
 mod null_intolerant;
 mod outer_join;
@@ -113,7 +115,7 @@ async fn plan_ids(
     let bound = timestamp.bind(marked)?;
     let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let settled = constant_filters::settle_written(expensive::put_up(bound)?, &session)?;
+    let settled = constant_filters::settle_written(coalesced::hold(expensive::put_up(bound)?)?, &session)?;
     let prepared = stream_join::prepare(settled, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
@@ -124,7 +126,7 @@ async fn plan_ids(
     let fewer = redundant_aggregates::remove(prune(pushed)?)?;
     let pruned = if fewer.transformed { prune(fewer.data)? } else { fewer.data };
     unsupported::check_planned(&pruned)?;
-    let rewritten = rewrite::rewrite(pruned, spec.output_mode, &spec.conf)?;
+    let rewritten = rewrite::rewrite(coalesced::release(pruned)?, spec.output_mode, &spec.conf)?;
 
     // Pruning the columns of a union loses its marks once more.
     let optimized = keep_watermarks_of_unions(session.optimize(&expensive::hold(rewritten.plan.clone())?)?)?;

@@ -95,6 +95,7 @@ fn into_inputs(union: &Union, join: &Join, condition: &[Expr]) -> datafusion::co
     let inputs = union.inputs.iter().enumerate().map(|(place, input)| {
         let own: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         let condition = spelled_out(condition.to_vec(), &meanings(union.schema.columns(), &own))?;
+        let condition = spelled_out(condition, &constants(input)?)?;
         // Streams are numbered from left to right as written: the right side comes last.
         let right = match place == last {
             true => join.right.as_ref().clone(),
@@ -105,6 +106,17 @@ fn into_inputs(union: &Union, join: &Join, condition: &[Expr]) -> datafusion::co
     });
     let inputs = inputs.collect::<datafusion::common::Result<Vec<_>>>()?;
     Ok(Union { inputs, schema: Arc::clone(&union.schema) })
+}
+
+/// The columns of projections that are constants: Spark's `FoldablePropagation` puts those in the
+/// place of the columns, and a comparison with one is no key.
+fn constants(plan: &LogicalPlan) -> datafusion::common::Result<BTreeMap<Column, Expr>> {
+    let LogicalPlan::Projection(projection) = plan else { return Ok(BTreeMap::new()) };
+    let own = projection.expr.iter().map(|e| e.clone().unalias_nested().data).collect();
+    let spelled = spelled_out(own, &constants(&projection.input)?)?;
+    let mut constants = meanings(projection.schema.columns(), &spelled);
+    constants.retain(|_, meaning| matches!(meaning, Expr::Literal(..)));
+    Ok(constants)
 }
 
 /// `plan` as one whose streams and watermarks stand elsewhere, too.

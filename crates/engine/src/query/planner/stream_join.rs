@@ -20,7 +20,10 @@ use datafusion::{
     },
 };
 
-use super::{constant_filters, has_subqueries, infer_filters, is_streaming, outer_join, semi_join};
+use super::{
+    constant_filters, has_subqueries, infer_filters, is_streaming, join_order, outer_join, semi_join,
+    window_filters,
+};
 use crate::{
     Result,
     plan::{SessionWindow, TimeWindow},
@@ -51,7 +54,8 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
     let plan = constant_filters::settle_joins(narrowed, session)?;
     // What is never met says nothing of the other side.
     let plan = constant_filters::settle_before_inference(run(plan, narrow())?, session)?;
-    Ok(run(infer_filters::infer(plan)?, narrow())?)
+    let ordered = join_order::reorder(run(infer_filters::infer(plan)?, narrow())?)?;
+    if ordered.transformed { Ok(run(ordered.data, narrow())?) } else { Ok(ordered.data) }
 }
 
 /// The rules that narrow outer joins.
@@ -61,7 +65,7 @@ fn outer(session: &SessionState) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 
 /// Spells out that rows without a time are in no window, and totals of windows in no other.
 ///
-/// Without a join below, rows without a time are left to the window, which counts them.
+/// Without state below, rows without a time are left to the window, which counts them.
 fn timed_rows(node: LogicalPlan, joined: bool) -> datafusion::common::Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
     let any = extension.node.as_any();
@@ -71,11 +75,12 @@ fn timed_rows(node: LogicalPlan, joined: bool) -> datafusion::common::Result<Tra
     };
     let [input] = node.inputs()[..] else { return Ok(Transformed::no(node)) };
     let schema = input.schema();
+    let stateful = window_filters::keeps_state(input);
     let mut columns = BTreeSet::new();
     infer_filters::null_intolerant(time, &mut columns);
     let missing = |column: &&Column| {
         let field = schema.field_from_column(column);
-        field.is_ok_and(|field| field.is_nullable() && (joined || field.data_type().is_nested()))
+        field.is_ok_and(|field| field.is_nullable() && (joined || stateful || field.data_type().is_nested()))
     };
     let timed = columns.iter().filter(missing).map(|column| Expr::Column(column.clone()).is_not_null());
     let Some(timed) = conjunction(timed) else { return Ok(Transformed::no(node)) };

@@ -67,7 +67,8 @@ fn tumbling_over_state(plan: &LogicalPlan) -> Option<&TimeWindow> {
     (window.spec().is_tumbling() && keeps_state(window.input())).then_some(window)
 }
 
-fn keeps_state(plan: &LogicalPlan) -> bool {
+/// Whether groups or partners are kept below.
+pub(super) fn keeps_state(plan: &LogicalPlan) -> bool {
     let own = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Join(_)) && is_streaming(plan);
     own || plan.inputs().into_iter().any(keeps_state)
 }
