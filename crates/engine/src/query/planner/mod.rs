@@ -7,6 +7,7 @@
 
 mod coalesced;
 mod constant_filters;
+mod constant_keys;
 mod deduplicated_columns;
 mod expensive;
 mod global_groups;
@@ -115,13 +116,14 @@ async fn plan_ids(
     let bound = timestamp.bind(marked)?;
     let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
-    let settled = constant_filters::settle_written(coalesced::hold(expensive::put_up(bound)?)?, &session)?;
+    let held = coalesced::hold(expensive::put_up(bound)?)?;
+    let settled = constant_filters::settle_written(constant_keys::sink(held)?, &session)?;
     let prepared = stream_join::prepare(settled, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
     let prune = |plan| -> Result<LogicalPlan> {
         let pruned = deduplicated_columns::narrow(prune_columns(plan, &session)?)?;
-        Ok(keep_watermarks_of_unions(pruned)?)
+        keep_watermarks_of_unions(pruned)
     };
     let fewer = redundant_aggregates::remove(prune(pushed)?)?;
     let pruned = if fewer.transformed { prune(fewer.data)? } else { fewer.data };

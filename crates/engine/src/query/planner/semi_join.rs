@@ -1,6 +1,7 @@
 //! Spark's `PushDownLeftSemiAntiJoin`: a left semi or anti join that compares keys of an
-//! aggregation, or nothing that a generator makes, goes below it. Rows are then late, kept and
-//! matched one by one, not as groups. Of a union each input is joined, by an operator of its own.
+//! aggregation, or nothing that a generator makes, goes below it, and one that compares one side of
+//! a join on that side. Rows are then late, kept and matched one by one, not as groups. Of a union
+//! each input is joined, by an operator of its own.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -73,6 +74,7 @@ fn pushed(join: &Join) -> datafusion::common::Result<Option<LogicalPlan>> {
             }
         }
         LogicalPlan::Union(union) => Some(LogicalPlan::Union(into_inputs(union, join, &condition)?)),
+        LogicalPlan::Join(below) => below_join(below, join, condition)?,
         _ => None,
     };
     let Some(mut plan) = moved else { return Ok(None) };
@@ -106,6 +108,36 @@ fn into_inputs(union: &Union, join: &Join, condition: &[Expr]) -> datafusion::co
     });
     let inputs = inputs.collect::<datafusion::common::Result<Vec<_>>>()?;
     Ok(Union { inputs, schema: Arc::clone(&union.schema) })
+}
+
+/// Spark's `PushLeftSemiLeftAntiThroughJoin`: `join` on the one side of the join `below` that it
+/// compares with; the left one, if it could be either.
+fn below_join(
+    below: &Join,
+    join: &Join,
+    condition: Vec<Expr>,
+) -> datafusion::common::Result<Option<LogicalPlan>> {
+    let reads = |side: &LogicalPlan| {
+        let known = |c: &&Column| side.schema().has_column(c) || join.right.schema().has_column(c);
+        condition.iter().all(|e| e.column_refs().iter().all(known))
+    };
+    let (to_left, to_right) = match below.join_type {
+        JoinType::Inner => (true, true),
+        JoinType::Left => (true, false),
+        JoinType::Right => (false, true),
+        _ => (false, false),
+    };
+    let mut moved = below.clone();
+    match (reads(&below.left), reads(&below.right)) {
+        _ if condition.is_empty() => return Ok(None),
+        // Streams are numbered from left to right as written: the one joined comes last.
+        (true, _) if to_left && !(is_streaming(&below.right) && is_streaming(&join.right)) => {
+            moved.left = Arc::new(joined(&below.left, join, condition)?);
+        }
+        (false, true) if to_right => moved.right = Arc::new(joined(&below.right, join, condition)?),
+        _ => return Ok(None),
+    }
+    Ok(Some(LogicalPlan::Join(moved)))
 }
 
 /// The columns of projections that are constants: Spark's `FoldablePropagation` puts those in the
@@ -173,7 +205,7 @@ fn below_keys(
 }
 
 /// What the first columns of a node mean over its input.
-fn meanings(columns: Vec<Column>, exprs: &[Expr]) -> BTreeMap<Column, Expr> {
+pub(super) fn meanings(columns: Vec<Column>, exprs: &[Expr]) -> BTreeMap<Column, Expr> {
     columns
         .into_iter()
         .zip(exprs)
@@ -181,7 +213,8 @@ fn meanings(columns: Vec<Column>, exprs: &[Expr]) -> BTreeMap<Column, Expr> {
         .collect()
 }
 
-fn spelled_out(
+/// The conditions with what the columns mean in their places.
+pub(super) fn spelled_out(
     condition: Vec<Expr>,
     meanings: &BTreeMap<Column, Expr>,
 ) -> datafusion::common::Result<Vec<Expr>> {
