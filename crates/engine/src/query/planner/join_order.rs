@@ -2,7 +2,7 @@
 //!
 //! Which sides meet first decides what is kept in state, and whether the join can run at all.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use datafusion::{
     common::{
@@ -25,7 +25,7 @@ pub(super) fn reorder(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             return Ok(Transformed::no(node));
         }
         let mut conditions = Vec::new();
-        let mut inputs = VecDeque::new();
+        let mut inputs = Vec::new();
         flatten(&node, &mut inputs, &mut conditions);
         if inputs.len() < 3 || conditions.iter().any(Expr::is_volatile) {
             return Ok(Transformed::no(node));
@@ -41,11 +41,11 @@ pub(super) fn reorder(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 /// The inputs of inner joins that are nested on their left sides, and all their conditions.
-fn flatten<'a>(plan: &'a LogicalPlan, inputs: &mut VecDeque<&'a LogicalPlan>, conditions: &mut Vec<Expr>) {
+fn flatten<'a>(plan: &'a LogicalPlan, inputs: &mut Vec<&'a LogicalPlan>, conditions: &mut Vec<Expr>) {
     match plan {
         LogicalPlan::Join(join) if is_plain(join) => {
             flatten(&join.left, inputs, conditions);
-            inputs.push_back(&join.right);
+            inputs.push(&join.right);
             conditions.extend(join.on.iter().map(|(l, r)| l.clone().eq(r.clone())));
             conditions.extend(join.filter.iter().flat_map(split_conjunction).cloned());
         }
@@ -54,7 +54,7 @@ fn flatten<'a>(plan: &'a LogicalPlan, inputs: &mut VecDeque<&'a LogicalPlan>, co
             flatten(&filter.input, inputs, conditions);
             conditions.extend(split_conjunction(&filter.predicate).into_iter().cloned());
         }
-        _ => inputs.push_back(plan),
+        _ => inputs.push(plan),
     }
 }
 
@@ -64,7 +64,7 @@ fn is_plain(join: &Join) -> bool {
 }
 
 /// The places of the inputs in the order in which Spark joins them.
-fn order(inputs: &VecDeque<&LogicalPlan>, conditions: &[Expr]) -> Vec<usize> {
+fn order(inputs: &[&LogicalPlan], conditions: &[Expr]) -> Vec<usize> {
     let reads = |condition: &Expr, within: &[usize]| {
         condition
             .column_refs()
