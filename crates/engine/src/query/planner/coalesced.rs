@@ -9,10 +9,7 @@ use datafusion::{
         compute::{is_not_null, kernels::zip::zip},
         datatypes::DataType,
     },
-    common::{
-        Result, ScalarValue, internal_datafusion_err,
-        tree_node::{Transformed, TransformedResult, TreeNode},
-    },
+    common::{Result, ScalarValue, internal_datafusion_err},
     logical_expr::{
         Case, ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
         Volatility,
@@ -21,12 +18,14 @@ use datafusion::{
     },
 };
 
+use super::replace::replace;
+
 /// Keeps such conditions of a plan as they are while filters are inferred and moved.
 pub(super) fn hold(plan: LogicalPlan) -> Result<LogicalPlan> {
-    replace(plan, &|expr| match expr {
+    replace(plan, conditional, |expr| match expr {
         Expr::Case(case) => or_false(case).map(|conditions| {
             let signature = Signature::variadic_any(Volatility::Immutable);
-            let args = conditions.into_iter().cloned().chain([FALSE.clone()]).collect();
+            let args = conditions.into_iter().cloned().chain([FALSE]).collect();
             ScalarUDF::from(OrFalse { signature }).call(args)
         }),
         _ => None,
@@ -35,7 +34,7 @@ pub(super) fn hold(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// Makes them cases again.
 pub(super) fn release(plan: LogicalPlan) -> Result<LogicalPlan> {
-    replace(plan, &|expr| match expr {
+    replace(plan, conditional, |expr| match expr {
         Expr::ScalarFunction(call) if call.func.inner().is::<OrFalse>() => {
             let (last, conditions) = call.args.split_last()?;
             let branch = |e: &Expr| (Box::new(e.clone().is_not_null()), Box::new(e.clone()));
@@ -48,26 +47,9 @@ pub(super) fn release(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 const FALSE: Expr = Expr::Literal(ScalarValue::Boolean(Some(false)), None);
 
-fn replace(plan: LogicalPlan, new: &impl Fn(&Expr) -> Option<Expr>) -> Result<LogicalPlan> {
-    plan.transform_up(|node| {
-        let mut found = false;
-        if matches!(node, LogicalPlan::Filter(_) | LogicalPlan::Join(_)) {
-            for expr in node.expressions() {
-                found |= expr.exists(|e| Ok(new(e).is_some()))?;
-            }
-        }
-        if !found {
-            return Ok(Transformed::no(node));
-        }
-        let mend = |e: Expr| {
-            Ok(match new(&e) {
-                Some(new) => Transformed::yes(new),
-                None => Transformed::no(e),
-            })
-        };
-        node.map_expressions(|expr| expr.transform_up(mend))
-    })
-    .data()
+/// Where conditions are.
+fn conditional(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Filter(_) | LogicalPlan::Join(_))
 }
 
 /// The conditions of `coalesce(.., false)`, if it is one.

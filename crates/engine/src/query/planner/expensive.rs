@@ -15,7 +15,7 @@ use datafusion::{
     },
 };
 
-use super::is_streaming;
+use super::{is_streaming, replace::replace};
 
 /// Fences what is expensive in the projections over streams of a plan, and computes expensive
 /// grouping keys in a projection, as Spark does with every one.
@@ -42,31 +42,12 @@ pub(super) fn put_up(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Holds what is fenced where it is against the whole optimiser, which would move the fences
 /// themselves.
 pub(super) fn hold(plan: LogicalPlan) -> Result<LogicalPlan> {
-    replace(plan, &|inner| fence(inner, Volatility::Volatile))
+    replace(plan, |_| true, |e| Some(fence(fenced_in(e)?.clone(), Volatility::Volatile)))
 }
 
 /// Takes the fences off; the projections stay.
 pub(super) fn release(plan: LogicalPlan) -> Result<LogicalPlan> {
-    replace(plan, &|inner| inner)
-}
-
-/// Makes each fence what `new` makes of its argument.
-fn replace(plan: LogicalPlan, new: &impl Fn(Expr) -> Expr) -> Result<LogicalPlan> {
-    plan.transform_up(|node| {
-        let mut found = false;
-        for expr in node.expressions() {
-            found |= expr.exists(|e| Ok(fenced_in(e).is_some()))?;
-        }
-        if !found {
-            return Ok(Transformed::no(node));
-        }
-        let mend = |e: Expr| match fenced_in(&e) {
-            Some(inner) => Ok(Transformed::yes(new(inner.clone()))),
-            None => Ok(Transformed::no(e)),
-        };
-        node.map_expressions(|expr| expr.transform_up(mend))
-    })
-    .data()
+    replace(plan, |_| true, |e| fenced_in(e).cloned())
 }
 
 /// What is behind a fence.

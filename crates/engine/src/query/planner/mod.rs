@@ -20,6 +20,7 @@ mod null_intolerant;
 mod outer_join;
 mod redundant_aggregates;
 mod reexecution;
+mod replace;
 mod rewrite;
 mod semi_join;
 mod stream_join;

@@ -8,7 +8,7 @@ use datafusion::arrow::{
 };
 use millstream_engine::{Result, SparkError, format::value_text::write_decimal};
 
-use super::super::coercion::{self};
+use super::super::coercion;
 use crate::functions::Args;
 
 use super::{Operator, overflow, zero_divisor};
