@@ -20,5 +20,9 @@ class Plan:
         return [column for column in self.columns if column.kind in kinds]
 
     @property
+    def united(self) -> bool:
+        return any(step["do"] == "union" for step in self.json["then"])
+
+    @property
     def event(self) -> Column | None:
         return next((column for column in self.columns if column.event), None)

@@ -35,8 +35,6 @@ pub struct EventTimeWatermarkExec {
     delay_ms: i64,
     /// Which entry of `BatchContext::event_times` is ours; none in a batch query.
     ordinal: Option<usize>,
-    /// The rows are counted by another node.
-    repeats: bool,
     properties: Arc<PlanProperties>,
 }
 
@@ -61,7 +59,6 @@ impl EventTimeWatermarkExec {
             column,
             delay_ms: node.delay_ms(),
             ordinal: node.ordinal(),
-            repeats: node.repeats(),
         }))
     }
 
@@ -155,11 +152,11 @@ impl ExecutionPlan for EventTimeWatermarkExec {
             Some(ordinal) => Some((BatchContext::of(&context)?, ordinal)),
             None => None,
         };
-        let (marked, counted) = (Arc::clone(&schema), !self.repeats);
+        let marked = Arc::clone(&schema);
         let shared = observed.as_ref().map(|(batch, _)| Arc::clone(batch));
         let rows = rows.map(move |batch| {
             let batch = batch?;
-            if let Some((context, ordinal)) = observed.as_ref().filter(|_| counted) {
+            if let Some((context, ordinal)) = &observed {
                 let Some(stats) = context.event_times.get(*ordinal) else {
                     return Err(internal_datafusion_err!("no watermark {ordinal} in this batch"));
                 };
@@ -180,6 +177,13 @@ impl ExecutionPlan for EventTimeWatermarkExec {
             None => rows,
         })
     }
+}
+
+/// The ordinals of the watermarks of a physical plan, root first: the order in which Spark looks for
+/// one that saw rows, whose event times progress shows.
+pub fn watermark_ordinals(plan: &Arc<dyn ExecutionPlan>) -> Vec<usize> {
+    let own = plan.downcast_ref::<EventTimeWatermarkExec>().and_then(|exec| exec.ordinal);
+    own.into_iter().chain(plan.children().into_iter().flat_map(watermark_ordinals)).collect()
 }
 
 /// The event times of a column: a timestamp, or the end of a window.

@@ -21,7 +21,7 @@ mod updating_sessions;
 mod xor_shift_random;
 
 pub use collect_metrics::{CollectMetricsExec, observed};
-pub use event_time_watermark::EventTimeWatermarkExec;
+pub use event_time_watermark::{EventTimeWatermarkExec, watermark_ordinals};
 pub use extension::{plan_extension, stateful_operators};
 pub(crate) use ordered_coalesce::OrderPartitions;
 pub use ordered_coalesce::OrderedCoalesceExec;

@@ -108,7 +108,7 @@ impl EventTimeWatermark {
         Self { ordinal: Some(ordinal), ..self.clone() }
     }
 
-    /// The same watermark once more, over the same rows, which it does not count again.
+    /// The same watermark once more, over the same stream: the rows of both move it.
     #[must_use]
     pub fn repeated(&self) -> Self {
         Self { repeats: true, ..self.clone() }

@@ -135,7 +135,9 @@ impl Execution {
         }
         if has_new_data {
             stats.rows_in = context.inputs.iter().map(|i| i.rows()).collect();
-            if let Some(range) = context.event_times.iter().find_map(|t| t.range()) {
+            let mut seen =
+                self.template.watermarks_from_root.iter().filter_map(|w| context.event_times.get(*w));
+            if let Some(range) = seen.find_map(|times| times.range()) {
                 stats.event_time.insert("min", range.min);
                 stats.event_time.insert("max", range.max);
                 stats.event_time.insert("avg", Millis((range.sum / range.count as f64) as i64));

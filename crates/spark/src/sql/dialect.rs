@@ -1,7 +1,7 @@
 //! Spark's dialect for `sqlparser`, over text that [`super::lexical`] has rewritten.
 
 use datafusion::sql::sqlparser::{
-    ast::{BinaryOperator, Expr, Ident, ObjectName},
+    ast::{BinaryOperator, Expr, Ident, ObjectName, UnaryOperator},
     dialect::{Dialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
@@ -86,20 +86,17 @@ impl Dialect for SparkDialect {
 
     /// `exists(array, x -> ..)` is a function; `EXISTS (query)` is left to the parser.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        let word = |n: usize| match &parser.peek_nth_token_ref(n).token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
-            _ => None,
-        };
-        let opens = |n: usize| parser.peek_nth_token_ref(n).token == Token::LParen;
-        let is_function = word(0) == Some(Keyword::EXISTS)
-            && opens(1)
-            && !opens(2)
-            && !matches!(
-                word(2),
-                Some(Keyword::SELECT | Keyword::WITH | Keyword::FROM | Keyword::VALUES | Keyword::TABLE)
-            );
-        if !is_function {
+        let negated = keyword(parser, 0) == Some(Keyword::NOT);
+        if !is_exists_of_array(parser, usize::from(negated)) {
             return None;
+        }
+        if negated {
+            // The parser itself takes every NOT EXISTS for one of a query.
+            parser.next_token();
+            let operand = parser.parse_subexpr(self.prec_value(Precedence::UnaryNot));
+            return Some(
+                operand.map(|operand| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(operand) }),
+            );
         }
         parser.next_token();
         Some(parser.parse_function(ObjectName::from(vec![Ident::new("exists")])))
@@ -120,4 +117,23 @@ impl Dialect for SparkDialect {
             right: Box::new(right),
         }))
     }
+}
+
+/// The keyword `ahead` tokens on, unquoted.
+fn keyword(parser: &Parser, ahead: usize) -> Option<Keyword> {
+    match &parser.peek_nth_token_ref(ahead).token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    }
+}
+
+/// Whether `EXISTS (`, `ahead` tokens on, opens something other than a query.
+fn is_exists_of_array(parser: &Parser, ahead: usize) -> bool {
+    if keyword(parser, ahead) != Some(Keyword::EXISTS) {
+        return false;
+    }
+    let opens = |n: usize| parser.peek_nth_token_ref(n).token == Token::LParen;
+    let Some(inner) = (ahead + 1..).find(|n| !opens(*n)) else { return false };
+    let query = [Keyword::SELECT, Keyword::WITH, Keyword::FROM, Keyword::VALUES, Keyword::TABLE];
+    inner > ahead + 1 && !keyword(parser, inner).is_some_and(|first| query.contains(&first))
 }

@@ -51,6 +51,22 @@ fn views_and_explanations_hold_queries() {
 }
 
 #[test]
+fn exists_is_a_function_of_arrays_or_a_question_to_a_query() {
+    let expression = |text: &str| parse_expression(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+    for (text, plain) in [
+        ("NOT exists(a, x -> x > 1) AND b", "(NOT (exists(a, x -> x > 1))) AND b"),
+        ("NOT NOT exists(a, x -> x)", "NOT (NOT (exists(a, x -> x)))"),
+        ("!exists((a), x -> x)", "NOT (exists(a, x -> x))"),
+    ] {
+        assert_eq!(expression(text), expression(plain), "{text}");
+    }
+    for query in ["EXISTS (SELECT 1)", "NOT EXISTS (SELECT 1)", "NOT EXISTS ((SELECT 1))"] {
+        let relation = format!("{:?}", parse(&format!("SELECT * FROM t WHERE {query}")));
+        assert!(relation.contains("Exists"), "{relation}");
+    }
+}
+
+#[test]
 fn errors_name_what_is_near() {
     insta::assert_snapshot!(
         [

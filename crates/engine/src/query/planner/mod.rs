@@ -47,7 +47,7 @@ use datafusion::{
 use super::{QueryEnvironment, QuerySpec, streaming_query::Plans};
 use crate::{
     Result, SparkError,
-    operators::{StatefulOperator, stateful_operators},
+    operators::{StatefulOperator, stateful_operators, watermark_ordinals},
     plan::{BatchTimestampCell, StreamScan, WATERMARK_DELAY_KEY},
     session::streaming_session_state,
     source::SourceSpec,
@@ -67,6 +67,8 @@ pub(crate) struct Template {
     pub scans: Vec<SourceSpec>,
     /// Delays in milliseconds by watermark ordinal.
     pub watermark_delays_ms: Vec<i64>,
+    /// Watermark ordinals, root first.
+    pub watermarks_from_root: Vec<usize>,
     /// Stateful operators, root first, as progress lists them.
     pub stateful: Vec<Arc<dyn StatefulOperator>>,
     /// The watermark of each of them.
@@ -151,6 +153,7 @@ async fn plan_ids(
     };
     Ok(Template {
         stateful: stateful_operators(&physical),
+        watermarks_from_root: watermark_ordinals(&physical),
         watermarks: WatermarkPropagation::new(&physical)?,
         observed: crate::operators::observed(&physical),
         plan: physical,

@@ -92,6 +92,9 @@ fn joined(input: &LogicalPlan, join: &Join, condition: Vec<Expr>) -> datafusion:
 }
 
 /// Each input of `union` joined as `join` joins all.
+///
+/// Spark differs: it plans each batch anew, has no join for an input without new rows, and then
+/// numbers the others differently: one join reads the state of another. Here each keeps its own.
 fn into_inputs(union: &Union, join: &Join, condition: &[Expr]) -> datafusion::common::Result<Union> {
     let last = union.inputs.len().saturating_sub(1);
     let inputs = union.inputs.iter().enumerate().map(|(place, input)| {
