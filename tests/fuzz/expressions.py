@@ -129,6 +129,8 @@ AGGREGATES = [
     "percentile_approx({int}, 0.5)", "regr_count({int}, {int})", "max(struct({int}, {string}))", "try_avg({int})", "sum({int}) + count(*)", "max({int}) - min({int})", "round(avg({double}), 2)",
     "sort_array(array_agg({int}))", "histogram_numeric({int}, 3)", "count(distinct {int})", "grouping_id()", "hll_sketch_estimate(hll_sketch_agg({int}))", "max(length({string}))", "every({boolean})",
 ]  # fmt: skip
+# Sums of such are the same in any order: small multiples of 1/1024.
+EXACT = "(rint(({}) * 1024) % 1048576) / 1024"
 # Those that do. Not of strings: those Spark aggregates after a sort by the key, which puts rows of one key in another
 # order where some key is null (its radix sort makes room for a null at the front).
 ORDERED = ["first({any})", "last({any})", "first({any}, true)", "last({any}, true)", "collect_list({int})", "max_by({string}, {int})", "min_by({any}, {int})", "first({int}) + 1"]
@@ -145,5 +147,9 @@ def aggregate(rng: random.Random, columns: list[Column], ordered: bool) -> tuple
     text = template.replace("{any}", "{" + rng.choice(kinds) + "}")
     while "{" in text:
         start, end = text.index("{"), text.index("}")
-        text = text[:start] + expression(rng, columns, text[start + 1 : end], rng.choice([0, 0, 0, 1, 2])) + text[end + 1 :]
+        wanted = text[start + 1 : end]
+        argument = expression(rng, columns, wanted, rng.choice([0, 0, 0, 1, 2]))
+        if wanted == "double" and template not in ORDERED and not template.startswith(("min", "max", "count")):
+            argument = EXACT.format(argument)
+        text = text[:start] + argument + text[end + 1 :]
     return text, kind

@@ -44,9 +44,9 @@ impl WindowSpec {
         self.duration == self.slide
     }
 
-    /// Start of the latest window that holds `micros`.
+    /// Start of the latest window that holds `micros`; wraps around at the end of time, as Spark does.
     pub fn last_start(&self, micros: i64) -> i64 {
-        micros - (micros - self.start_time).rem_euclid(self.slide)
+        micros.wrapping_sub(micros.wrapping_sub(self.start_time).rem_euclid(self.slide))
     }
 
     /// Starts of all windows that hold `micros`, latest first.

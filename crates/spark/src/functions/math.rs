@@ -211,7 +211,7 @@ fn abs_kernel(args: &Args) -> Result<ArrayRef> {
         _ => Arc::new(
             array
                 .as_primitive::<Decimal128Type>()
-                .unary::<_, Decimal128Type>(i128::abs)
+                .unary::<_, Decimal128Type>(i128::wrapping_abs)
                 .with_data_type(array.data_type().clone()),
         ),
     })

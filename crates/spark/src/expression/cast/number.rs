@@ -300,8 +300,8 @@ fn from_decimal(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Resu
 
 /// The double nearest to a decimal.
 pub(crate) fn decimal_to_double(value: i128, scale: i8) -> f64 {
-    const EXACT: i128 = 1 << 53;
-    if value.abs() < EXACT && (0..=22).contains(&scale) {
+    const EXACT: u128 = 1 << 53;
+    if value.unsigned_abs() < EXACT && (0..=22).contains(&scale) {
         // Both are exact, so one division rounds once.
         return value as f64 / 10f64.powi(i32::from(scale));
     }
