@@ -60,8 +60,8 @@ pub(super) struct PaneGroups {
     /// By key id, in append mode: aggregates of panes for the windows that are next. A cache.
     stacks: HashMap<u32, Stacks>,
     stacked_slots: usize,
-    /// (pane, key) changed in this batch.
-    dirty: Vec<(i64, u32)>,
+    /// (pane, key, slot) changed in this batch, in order of arrival.
+    dirty: Vec<(i64, u32, u32)>,
     /// (pane, key) of rows late for at least one window.
     late: HashSet<(i64, u32)>,
     /// Windows that are not empty and not evicted, summed over keys.
@@ -193,7 +193,7 @@ impl PaneGroups {
 
     /// The changed panes of each key: `(key, panes)` with panes ascending.
     fn dirty_by_key(&self) -> Vec<(u32, Vec<i64>)> {
-        let mut pairs: Vec<(u32, i64)> = self.dirty.iter().map(|(pane, key)| (*key, *pane)).collect();
+        let mut pairs: Vec<(u32, i64)> = self.dirty.iter().map(|(pane, key, _)| (*key, *pane)).collect();
         pairs.sort_unstable();
         let chunks = pairs.chunk_by(|a, b| a.0 == b.0);
         chunks.map(|chunk| (chunk[0].0, chunk.iter().map(|(_, pane)| *pane).collect())).collect()
@@ -282,18 +282,12 @@ impl PaneGroups {
         emptied.into_iter().for_each(|key| self.forget_stacks(key));
     }
 
-    /// Columns of the store for these (pane, key), which must exist; sorts them.
-    fn stored(&self, mut rows: Vec<(i64, u32)>) -> Result<Vec<ArrayRef>> {
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
-        let slots = rows.iter().map(|(pane, key)| {
-            let own = self.panes.of(*key);
-            let at = own.binary_search_by_key(pane, |p| p.at);
-            at.map(|at| own[at].slot).map_err(|_| SparkError::internal("a stored pane has no slot"))
-        });
-        let slots = slots.collect::<Result<Vec<u32>>>()?;
-        let ids: Vec<u32> = rows.iter().map(|(_, key)| *key).collect();
+    /// Columns of the store for these (pane, key, slot).
+    fn stored(&self, rows: &[(i64, u32, u32)]) -> Result<Vec<ArrayRef>> {
+        let slots: Vec<u32> = rows.iter().map(|(.., slot)| *slot).collect();
+        let ids: Vec<u32> = rows.iter().map(|(_, key, _)| *key).collect();
         let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(rows.iter().map(|(pane, _)| *pane).collect::<Int64Array>())];
+            vec![Arc::new(rows.iter().map(|(pane, ..)| *pane).collect::<Int64Array>())];
         columns.extend(self.keys.columns(&ids)?);
         columns.extend(self.buffers.export(&slots)?);
         Ok(columns)
@@ -348,7 +342,7 @@ impl Groups for PaneGroups {
             };
             if self.touched[slot as usize] != self.epoch {
                 self.touched[slot as usize] = self.epoch;
-                self.dirty.push((pane, key));
+                self.dirty.push((pane, key, slot));
                 if self.stacks.get(&key).is_some_and(|stacks| stacks.cover(pane)) {
                     self.forget_stacks(key);
                 }
@@ -445,7 +439,9 @@ impl OperatorState for PaneGroups {
 
     fn changes(&self, _store: usize) -> Result<Vec<ArrayRef>> {
         let lowest = self.by_pane.keys().next().copied().unwrap_or(i64::MAX);
-        self.stored(self.dirty.iter().filter(|(pane, _)| *pane >= lowest).copied().collect())
+        // Sorted they would be no smaller, and sorting takes as long as all the rest.
+        let kept: Vec<_> = self.dirty.iter().filter(|(pane, ..)| *pane >= lowest).copied().collect();
+        self.stored(&kept)
     }
 
     fn start_walk(&mut self, _store: usize) {
@@ -455,8 +451,10 @@ impl OperatorState for PaneGroups {
     fn walk(&mut self, _store: usize, rows: usize) -> Result<(Vec<ArrayRef>, bool)> {
         let panes = &self.panes;
         let (keys, over) = self.walk.take(rows, |key| panes.of(key).len());
-        let rows = keys.iter().flat_map(|key| panes.of(*key).iter().map(|p| (p.at, *key)));
-        Ok((self.stored(rows.collect())?, over))
+        let rows = keys.iter().flat_map(|key| panes.of(*key).iter().map(|p| (p.at, *key, p.slot)));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
+        Ok((self.stored(&rows)?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
