@@ -2,6 +2,8 @@
 //!
 //! Cancelling is dropping: when the streams go, the tasks behind them are aborted.
 
+use std::{future::poll_fn, task::Poll};
+
 use datafusion::{
     arrow::datatypes::SchemaRef,
     execution::{SendableRecordBatchStream, SessionState},
@@ -78,10 +80,28 @@ pub(crate) fn read_ahead(mut rows: SendableRecordBatchStream) -> SendableRecordB
             if sender.send(batch).await.is_err() || failed {
                 break;
             }
+            go_on_elsewhere().await;
         }
         Ok(())
     });
     builder.build()
+}
+
+/// Lets another thread go on with this task.
+///
+/// Whom a task wakes runs next on its own thread, and no other thread takes it from there: the
+/// reader of rows waited until four batches were made, and nothing ran beside anything. A task that
+/// wakes itself goes to the end of the queue, where a thread without work finds it.
+async fn go_on_elsewhere() {
+    let mut queued = false;
+    poll_fn(|task| {
+        if std::mem::replace(&mut queued, true) {
+            return Poll::Ready(());
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]

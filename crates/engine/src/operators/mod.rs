@@ -11,6 +11,7 @@ mod nondeterministic;
 mod ordered_coalesce;
 mod probe_side;
 mod rowwise;
+mod scan_pieces;
 mod session_window;
 mod stateful;
 mod stateful_aggregate;

@@ -9,7 +9,7 @@
 //! piece by piece, and handed out in the source's order: the rows and their order do not
 //! depend on the number of cores.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use datafusion::{
     arrow::{
@@ -26,16 +26,10 @@ use datafusion::{
         stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::StreamExt;
 
-use crate::{
-    batch::read_ahead,
-    query::{BatchContext, BatchInput},
-    source::Split,
-};
-
-/// Below this many bytes a batch is read in place.
-const SMALL_BATCH: u64 = 512 * 1024;
+use super::scan_pieces::Pieces;
+use crate::query::BatchContext;
 
 /// Reads scan number `ordinal` of a streaming query.
 #[derive(Debug)]
@@ -158,9 +152,11 @@ impl ExecutionPlan for StreamScanExec {
             .inputs
             .get(ordinal)
             .ok_or_else(|| internal_datafusion_err!("no input {ordinal} in this batch"))?;
-        let ahead = pieces_ahead(input);
-        let projection: Arc<[usize]> = self.columns.clone().into();
-        let pieces = in_order(input.splits.clone(), projection, ahead);
+        let pieces = match self.counted {
+            true => Pieces::of(input, &self.columns),
+            false => Pieces::again(input, &self.columns),
+        };
+        let pieces = pieces.in_order(Arc::clone(&context), ordinal);
         let schema = Arc::clone(&self.schema);
         let of = Arc::clone(&schema);
         let filter = self.filter.clone();
@@ -177,46 +173,6 @@ impl ExecutionPlan for StreamScanExec {
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
-}
-
-/// How many pieces are open at once: one that is handed out, and one for each core to decode.
-/// Above one, so for a single piece too, decoding runs beside what is done with the rows.
-fn pieces_ahead(input: &BatchInput) -> usize {
-    let bytes: u64 = input.splits.iter().map(|s| s.size_hint()).sum();
-    if bytes < SMALL_BATCH {
-        return 1;
-    }
-    std::thread::available_parallelism().map_or(2, usize::from).max(2) + 1
-}
-
-/// The rows of all `splits`, one after the other. With `ahead` above one so many are being
-/// read at any time, each by a task of its own; else all is read in place.
-fn in_order(
-    splits: Vec<Arc<dyn Split>>,
-    projection: Arc<[usize]>,
-    ahead: usize,
-) -> impl Stream<Item = Result<RecordBatch>> + Send {
-    let waiting = splits.into_iter();
-    let open: VecDeque<SendableRecordBatchStream> = VecDeque::new();
-    stream::try_unfold((waiting, open), move |(mut waiting, mut open)| {
-        let projection = Arc::clone(&projection);
-        async move {
-            loop {
-                // Not left to `buffered`: that polls, and so starts, only what is next.
-                while open.len() < ahead
-                    && let Some(split) = waiting.next()
-                {
-                    let rows = split.open(&projection).await?;
-                    open.push_back(if ahead > 1 { read_ahead(rows) } else { rows });
-                }
-                let Some(first) = open.front_mut() else { return Ok(None) };
-                match first.try_next().await? {
-                    Some(batch) => return Ok(Some((batch, (waiting, open)))),
-                    None => open.pop_front(),
-                };
-            }
-        }
-    })
 }
 
 /// The first columns under the schema the plan was made with.

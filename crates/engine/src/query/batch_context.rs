@@ -11,7 +11,7 @@ use std::{
 use datafusion::execution::TaskContext;
 use parking_lot::Mutex;
 
-use super::{BatchId, Unread};
+use super::{BatchId, OpenPieces, Unread};
 use crate::{Result, SparkError, sink::OutputMode, source::Split, time::Millis};
 
 /// The batch being executed, handed to every operator through the task context.
@@ -59,6 +59,12 @@ pub struct OperatorWatermarks {
 pub struct BatchInput {
     /// Pieces in the source's fixed order; empty when the source has nothing new.
     pub splits: Vec<Arc<dyn Split>>,
+    /// The first of these, where the batch before has opened them.
+    pub open: OpenPieces,
+    /// Pieces of the next batch that may be opened once all of this one's are.
+    pub upcoming: Vec<Arc<dyn Split>>,
+    /// The first of those, opened.
+    pub next_open: OpenPieces,
     /// Rows read so far (Spark's `numInputRows`).
     pub rows: AtomicI64,
 }

@@ -10,8 +10,8 @@ use futures::{FutureExt, future::select_all};
 use tracing::warn;
 
 use super::{
-    QueryConf, QueryEnvironment, Trigger, commit::Committing, micro_batch::Batch, planner::Template,
-    recovery, reporter::Reporter, streaming_query::Run,
+    QueryConf, QueryEnvironment, Trigger, commit::Committing, look_ahead::Next, micro_batch::Batch,
+    planner::Template, recovery, reporter::Reporter, streaming_query::Run,
 };
 use crate::{
     Result, SparkError,
@@ -74,6 +74,8 @@ pub(crate) struct Execution {
     pub committing: Option<Committing>,
     /// Eviction watermark of the last batch executed in this run.
     pub last_executed: Option<Millis>,
+    /// By source: what is known of the next batch.
+    pub next: Vec<Option<Next>>,
     pub reporter: Reporter,
 }
 
@@ -120,6 +122,7 @@ impl Execution {
         }
         let reporter = Reporter::new(Arc::clone(&run), conf.idle_interval_ms());
         Ok(Self {
+            next: sources.iter().map(|_| None).collect(),
             run,
             environment,
             checkpoint,

@@ -98,7 +98,10 @@ impl Execution {
             self.run.message(format!("Getting offsets from {}", source.description()));
             let began = self.run.clock.monotonic();
             let start = self.batch.start.get(ordinal).and_then(Option::as_ref);
-            let next = Self::with_grace(&self.run, source.latest_offset(start, limit)).await??;
+            let next = match self.known_end(ordinal) {
+                Some(known) => known,
+                None => Self::with_grace(&self.run, source.latest_offset(start, limit)).await??,
+            };
             self.stopped()?;
             self.reporter.took("latestOffset", self.run.clock.monotonic().saturating_sub(began));
             if let (Some(next), Some(end)) = (next, self.batch.end.get_mut(ordinal)) {
@@ -219,7 +222,12 @@ impl Execution {
     async fn stage(&mut self) -> Step<(Box<dyn crate::sink::StagedBatch>, Arc<BatchContext>)> {
         let began = self.run.clock.monotonic();
         let mut inputs = Vec::with_capacity(self.sources.len());
-        for (ordinal, source) in self.sources.iter().enumerate() {
+        for ordinal in 0..self.sources.len() {
+            if let Some(known) = self.known_input(ordinal) {
+                inputs.push(known);
+                continue;
+            }
+            let Some(source) = self.sources.get(ordinal) else { continue };
             let start = self.batch.start.get(ordinal).and_then(Option::as_ref);
             let end = self.batch.end.get(ordinal).and_then(Option::as_ref);
             let splits = match end {
@@ -227,6 +235,10 @@ impl Execution {
                 _ => Vec::new(),
             };
             inputs.push(BatchInput { splits, ..BatchInput::default() });
+        }
+        self.look_ahead().await;
+        for (ordinal, input) in inputs.iter_mut().enumerate() {
+            input.upcoming = self.upcoming(ordinal);
         }
         self.reporter.took("getBatch", self.run.clock.monotonic().saturating_sub(began));
 
@@ -247,6 +259,7 @@ impl Execution {
         });
         let staged = self.execute(&context, began).await;
         context.unread.clear();
+        self.keep_open(&context.inputs);
         Ok((staged?, context))
     }
 

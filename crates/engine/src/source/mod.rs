@@ -124,6 +124,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// When the log of the source has lost an offset: the checkpoint is unusable.
     async fn plan_batch(&self, start: Option<&Offset>, end: &Offset) -> Result<Vec<Arc<dyn Split>>>;
 
+    /// Whether, once `prepare_available_now` has fixed the end, the next offset may be asked for
+    /// before the batch up to the last one has run.
+    fn can_look_ahead(&self) -> bool {
+        false
+    }
+
     /// `availableNow`: fixes what is there now as the end of this run.
     async fn prepare_available_now(&self) -> Result<()>;
 

@@ -29,8 +29,10 @@ use crate::{
     time::Zone,
 };
 
-/// Bytes of a range of a large file, and of small files put together.
+/// Bytes of small files put together, and of a range of a large file.
 const SPLIT_BYTES: u64 = 4 << 20;
+/// Bytes of a range of a file that is not that large: an eighth of it, but no less than this.
+const LEAST_SPLIT_BYTES: u64 = 1 << 20;
 /// Files put together at most.
 const SPLIT_FILES: usize = 256;
 
@@ -118,16 +120,17 @@ pub(crate) fn splits(
         let piece =
             Piece { file: listed.file.clone(), constants: Arc::new(values_for(schema, listed, zone)?) };
         let size = listed.file.size;
-        if size > SPLIT_BYTES + SPLIT_BYTES / 2 && format.can_split(&listed.file) {
+        let range = (size / 8).clamp(LEAST_SPLIT_BYTES, SPLIT_BYTES);
+        // The last range takes a short rest with it.
+        let whole = range + range / 2;
+        if size > whole && format.can_split(&listed.file) {
             if !group.is_empty() {
                 out.push(finish(std::mem::take(&mut group)));
                 group_bytes = 0;
             }
             let mut start = 0;
             while start < size {
-                // The last range takes a short rest with it.
-                let end =
-                    if size - start <= SPLIT_BYTES + SPLIT_BYTES / 2 { size } else { start + SPLIT_BYTES };
+                let end = if size - start <= whole { size } else { start + range };
                 let file = FileRef { range: Some(start..end), ..piece.file.clone() };
                 out.push(finish(vec![Piece { file, constants: Arc::clone(&piece.constants) }]));
                 start = end;

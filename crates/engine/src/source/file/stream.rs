@@ -429,6 +429,10 @@ impl Source for FileSource {
         self.inner.plan(start, end)
     }
 
+    fn can_look_ahead(&self) -> bool {
+        self.inner.state.lock().fixed.is_some()
+    }
+
     async fn prepare_available_now(&self) -> Result<()> {
         let began = self.inner.clock.monotonic();
         loop {

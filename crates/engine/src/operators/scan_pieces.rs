@@ -1,0 +1,109 @@
+//! The pieces of a batch's input, read in order and side by side.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use datafusion::{arrow::array::RecordBatch, common::Result, execution::SendableRecordBatchStream};
+use futures::{Stream, TryStreamExt, stream};
+
+use crate::{
+    batch::read_ahead,
+    query::{BatchContext, BatchInput},
+    source::Split,
+};
+
+/// Below this many bytes a batch is read in place.
+const SMALL_BATCH: u64 = if cfg!(test) { 1 } else { 512 * 1024 };
+
+/// The pieces of an input: those to come, those being read, and those of the next batch.
+pub(super) struct Pieces {
+    projection: Vec<usize>,
+    /// How many are being read at any time. Above one, each by a task of its own; else in place.
+    ahead: usize,
+    waiting: VecDeque<Arc<dyn Split>>,
+    open: VecDeque<SendableRecordBatchStream>,
+    upcoming: VecDeque<Arc<dyn Split>>,
+    next_open: VecDeque<SendableRecordBatchStream>,
+}
+
+impl Pieces {
+    /// The pieces of `input`, and of what follows it; reads `columns` of the source.
+    pub(super) fn of(input: &BatchInput, columns: &[usize]) -> Self {
+        let (open, ahead) = (input.open.take(), pieces_ahead(input));
+        let upcoming = input.upcoming.iter().filter(|_| ahead > 1).cloned().collect();
+        let waiting = input.splits.iter().skip(open.len()).cloned().collect();
+        Self { open, waiting, upcoming, ..Self::again(input, columns) }
+    }
+
+    /// The pieces of an input that another scan reads, too: what is open is for that one.
+    pub(super) fn again(input: &BatchInput, columns: &[usize]) -> Self {
+        Self {
+            projection: columns.to_vec(),
+            ahead: pieces_ahead(input),
+            waiting: input.splits.iter().cloned().collect(),
+            open: VecDeque::new(),
+            upcoming: VecDeque::new(),
+            next_open: VecDeque::new(),
+        }
+    }
+
+    /// The rows, one piece after the other. At their end what was opened of the next batch is left
+    /// in the context.
+    pub(super) fn in_order(
+        self,
+        context: Arc<BatchContext>,
+        ordinal: usize,
+    ) -> impl Stream<Item = Result<RecordBatch>> + Send {
+        stream::try_unfold(self, move |mut pieces| {
+            let context = Arc::clone(&context);
+            async move {
+                loop {
+                    pieces.open_more().await?;
+                    let Some(first) = pieces.open.front_mut() else {
+                        if let Some(input) =
+                            context.inputs.get(ordinal).filter(|_| !pieces.next_open.is_empty())
+                        {
+                            input.next_open.leave(pieces.next_open);
+                        }
+                        return Ok(None);
+                    };
+                    match first.try_next().await? {
+                        Some(batch) => return Ok(Some((batch, pieces))),
+                        None => pieces.open.pop_front(),
+                    };
+                }
+            }
+        })
+    }
+
+    /// Not left to `buffered`: that polls, and so starts, only what is next.
+    async fn open_more(&mut self) -> Result<()> {
+        while self.open.len() + self.next_open.len() < self.ahead {
+            if let Some(split) = self.waiting.pop_front() {
+                let rows = split.open(&self.projection).await?;
+                self.open.push_back(if self.ahead > 1 { read_ahead(rows) } else { rows });
+            } else if let Some(split) = self.upcoming.pop_front() {
+                match split.open(&self.projection).await {
+                    Ok(rows) => self.next_open.push_back(read_ahead(rows)),
+                    // The next batch opens it again, and fails in its turn.
+                    Err(_) => self.upcoming.clear(),
+                }
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many pieces are open at once: one that is handed out, and one for each core to decode.
+/// Above one, so for a single piece too, decoding runs beside what is done with the rows.
+fn pieces_ahead(input: &BatchInput) -> usize {
+    let bytes: u64 = input.splits.iter().map(|s| s.size_hint()).sum();
+    if bytes < SMALL_BATCH {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(2, usize::from).max(2) + 1
+}
+
+#[cfg(test)]
+mod tests;
