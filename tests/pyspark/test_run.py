@@ -118,6 +118,20 @@ def test_ctrl_c_inside_of_a_finaliser_is_not_lost(folder, tmp_path):
     assert time.monotonic() - begin < 30
 
 
+def test_ctrl_c_ends_a_script_that_would_wait_for_a_thread(folder, tmp_path):
+    text = (
+        "import os, signal, threading, time\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "print('said before', end='')\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "time.sleep(60)\n"
+    )
+    begin = time.monotonic()
+    done = run(script(folder, text), cwd=tmp_path)
+    assert done.returncode != 0 and "KeyboardInterrupt" in done.stderr and done.stdout == "said before"
+    assert time.monotonic() - begin < 30
+
+
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda p: p.stem)
 def test_tutorials(path, tmp_path):
     done = run(path, cwd=tmp_path, TZ="UTC")

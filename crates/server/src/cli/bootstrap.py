@@ -10,6 +10,8 @@ local Spark contain them, and then runs the script as `python script.py` would:
 - `display(x)`, which notebooks provide, exists.
 
 A Ctrl-C that Python drops, because it came inside of a finaliser or a callback, comes once more.
+One that comes between the taking of a lock and its release (gRPC has many) leaves it taken, and the
+interpreter waits for a thread that waits for the lock: five seconds after the script the process ends.
 """
 
 
@@ -158,7 +160,20 @@ def run(script, code, namespace):
     namespace.update(__file__=script, __name__="__main__", __doc__=None)
     try:
         exec(code, namespace)
-    except (SystemExit, KeyboardInterrupt):
+    except SystemExit:
+        raise
+    except KeyboardInterrupt:
+        import os
+        import threading
+
+        def end():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)
+
+        ending = threading.Timer(5, end)
+        ending.daemon = True
+        ending.start()
         raise
     except BaseException as error:
         # The traceback starts in the script, not here.
