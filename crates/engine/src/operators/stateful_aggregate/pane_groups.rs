@@ -39,6 +39,8 @@ use crate::{
 const MOST_STACKED_SLOTS: usize = 1 << 20;
 /// How many of a key's last panes are searched first.
 const NEAR_PANES: usize = 8;
+/// Keys are searched one by one when they have more panes than this, on the average.
+const MANY_PANES: usize = 8;
 /// Windows of fewer panes are put together anew each time.
 const LEAST_STACKED_PANES: i64 = 4;
 
@@ -177,12 +179,20 @@ impl PaneGroups {
         count
     }
 
-    /// Keys that have rows in the windows `first..=last`.
+    /// Keys that have rows in the windows `first..=last`, ascending.
     fn keys_between(&self, first: i64, last: i64) -> Vec<u32> {
         let from = self.grid.first_pane(first);
         let to = self.grid.first_pane(last) + self.grid.per_window();
         if from >= to {
             return vec![];
+        }
+        if self.held > MANY_PANES * self.panes.capacity() {
+            // Few keys with many panes each: each key is asked once, not once for each pane.
+            let within = |key: &u32| {
+                let own = self.panes.of(*key);
+                own.get(own.partition_point(|p| p.at < from)).is_some_and(|p| p.at < to)
+            };
+            return (0..).take(self.panes.capacity()).filter(within).collect();
         }
         let range = (Bound::Included(from), Bound::Excluded(to));
         let mut keys: Vec<u32> = self.by_pane.range(range).flat_map(|(_, keys)| keys).copied().collect();

@@ -10,6 +10,7 @@ mod metadata;
 mod options;
 mod rows;
 mod shape;
+mod window_changes;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub use metadata::{read_state_metadata, state_metadata_schema};
 use options::{DEFAULT_STORE, StateReadOptions};
 use rows::Rows;
 
-use super::{OperatorMetadata, StateFileName, StateLayout, StateLog};
+use super::{Header, OperatorMetadata, StateFileName, StateLayout, StateLog};
 use crate::{Result, SparkError, checkpoint::storage::StorageRef, format::Options};
 
 /// The state that options ask for, with Spark's columns.
@@ -83,18 +84,18 @@ fn change_feed(log: &StateLog, start: i64, end: i64) -> Result<RecordBatch> {
     } else {
         let name = StateFileName::change(1);
         let file = log.read_any(&name)?;
-        Rows::new(&file.header, file.schema(&log.path(&name))?)?
+        let nothing_yet = Header { evicted: None, aged: None, ..file.header.clone() };
+        Rows::new(&nothing_yet, file.schema(&log.path(&name))?)?
     };
-    if let StateLayout::Windows { duration, slide, .. } = rows.layout()
-        && duration != slide
-    {
-        return Err(SparkError::unsupported("the change feed of overlapping windows: their state is shared"));
-    }
+    let overlap = matches!(rows.layout(), StateLayout::Windows { duration, slide, .. } if duration != slide);
     let mut batches = vec![];
     for batch in start..=end {
-        let change = rows.advance(log, batch + 1)?;
-        let (updated, removed) =
-            (shape::show(&rows, &change.updated, true)?, shape::show(&rows, &change.removed, true)?);
+        let (updated, removed) = if overlap {
+            window_changes::advance(&mut rows, log, batch + 1)?
+        } else {
+            let change = rows.advance(log, batch + 1)?;
+            (shape::show(&rows, &change.updated, true)?, shape::show(&rows, &change.removed, true)?)
+        };
         let (ours, gone) = (updated.key.len(), removed.key.len());
         let nothing = StructArray::try_new_with_length(
             removed.value.fields().clone(),

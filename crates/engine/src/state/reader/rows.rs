@@ -161,15 +161,28 @@ impl Rows {
     /// # Errors
     /// A file that is missing or damaged.
     pub(super) fn advance(&mut self, log: &StateLog, version: i64) -> Result<Change> {
-        let name = StateFileName::change(version);
-        let places = self.apply(log, &name, &log.read_any(&name)?)?;
-        let updated = self.gather(&places)?;
+        let updated = self.take_change(log, version)?;
         Ok(Change { updated, removed: self.evict()? })
     }
 
-    /// The rows there are, in the order of their keys.
+    /// What the batch of the next version changed. What left in it is still there.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub(super) fn take_change(&mut self, log: &StateLog, version: i64) -> Result<RecordBatch> {
+        let name = StateFileName::change(version);
+        let places = self.apply(log, &name, &log.read_any(&name)?)?;
+        self.gather(&places)
+    }
+
+    /// The rows there are after what has left is gone, in the order of their keys.
     pub(super) fn live(&mut self) -> Result<RecordBatch> {
         self.evict()?;
+        self.all()
+    }
+
+    /// The rows there are, in the order of their keys.
+    pub(super) fn all(&self) -> Result<RecordBatch> {
         let places: Vec<(usize, usize)> = self.rows.values().flatten().copied().collect();
         self.gather(&places)
     }
@@ -183,7 +196,7 @@ impl Rows {
     }
 
     /// Takes out what the watermark has reached, and what a semi join has no more use for.
-    fn evict(&mut self) -> Result<RecordBatch> {
+    pub(super) fn evict(&mut self) -> Result<RecordBatch> {
         let gone: Vec<BooleanArray> =
             self.batches.iter().map(|batch| self.is_gone(batch)).collect::<Result<_>>()?;
         let mut removed = vec![];

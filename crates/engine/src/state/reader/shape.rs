@@ -67,7 +67,10 @@ pub(super) fn show(rows: &Rows, stored: &RecordBatch, finals: bool) -> Result<Sh
             keys.extend(buffers(header, named(width + 1, buffer_names(header))));
             (key, keys, stored.num_rows())
         }
-        StateLayout::Windows { .. } => windows(rows, stored, finals)?,
+        StateLayout::Windows { .. } => {
+            let ended = grid(rows)?.1.filter(|_| !finals);
+            windows(rows, stored, |window, _| ended.is_none_or(|ended| window > ended))?
+        }
         StateLayout::JoinSide { keys, columns: names, marks, .. } => {
             let first = 1 + usize::from(*marks);
             let mut key = vec![];
@@ -82,6 +85,10 @@ pub(super) fn show(rows: &Rows, stored: &RecordBatch, finals: bool) -> Result<Sh
             (key, named(first, names.clone()), stored.num_rows())
         }
     };
+    shown(key, value, len)
+}
+
+fn shown(key: Columns, value: Columns, len: usize) -> Result<Shown> {
     Ok(Shown { key: to_struct(key, len)?, value: to_struct(value, len)? })
 }
 
@@ -149,16 +156,45 @@ fn call_of(stored: &str) -> Option<(&str, usize)> {
     Some((function, place.parse().ok()?))
 }
 
-/// Windows put together from panes.
-fn windows(rows: &Rows, stored: &RecordBatch, all: bool) -> Result<(Columns, Columns, usize)> {
-    let StateLayout::Windows { duration, slide, start, position, name, finals } = rows.layout() else {
+/// The grid of a store of windows, and the last window that has become final and left.
+///
+/// # Errors
+/// Internal: it is no store of windows.
+pub(super) fn grid(rows: &Rows) -> Result<(PaneGrid, Option<i64>)> {
+    let StateLayout::Windows { duration, slide, start, finals, .. } = rows.layout() else {
         return Err(SparkError::internal("no windows"));
     };
     let spec = WindowSpec::new(*duration, *slide, *start)
         .ok_or_else(|| SparkError::internal("a window of no length"))?;
-    let (header, width) = (&rows.header, rows.header.schema.keys.len());
     let grid = PaneGrid::new(spec);
-    let ended = header.evicted.filter(|_| *finals && !all).map(|evicted| grid.last_ended(evicted));
+    let ended = rows.header.evicted.filter(|_| *finals).map(|evicted| grid.last_ended(evicted));
+    Ok((grid, ended))
+}
+
+/// Shows the windows of `panes`, ascending, that `wanted` picks by number and key.
+///
+/// # Errors
+/// Sliding windows over functions that the reader cannot put together.
+pub(super) fn show_windows(
+    rows: &Rows,
+    panes: &RecordBatch,
+    wanted: impl Fn(i64, &[u8]) -> bool,
+) -> Result<Shown> {
+    let (key, value, len) = windows(rows, panes, wanted)?;
+    shown(key, value, len)
+}
+
+/// Windows put together from panes.
+fn windows(
+    rows: &Rows,
+    stored: &RecordBatch,
+    wanted: impl Fn(i64, &[u8]) -> bool,
+) -> Result<(Columns, Columns, usize)> {
+    let StateLayout::Windows { position, name, .. } = rows.layout() else {
+        return Err(SparkError::internal("no windows"));
+    };
+    let (header, width) = (&rows.header, rows.header.schema.keys.len());
+    let (grid, _) = grid(rows)?;
     let panes = stored.column(0).as_primitive::<Int64Type>();
     let keys = rows.keys_of(stored)?;
     // Panes of a key ascend: rows are in the order of pane, then key.
@@ -166,7 +202,7 @@ fn windows(rows: &Rows, stored: &RecordBatch, all: bool) -> Result<(Columns, Col
     let (mut of_row, mut of_slot, mut starts, mut ends) = (vec![], vec![], vec![], vec![]);
     let (mut picked, mut shown): (Vec<u32>, Vec<u32>) = (vec![], vec![]);
     for (row, pane) in panes.values().iter().enumerate() {
-        for window in grid.windows_of(*pane).filter(|w| ended.is_none_or(|ended| *w > ended)) {
+        for window in grid.windows_of(*pane).filter(|w| wanted(*w, &keys[row])) {
             let index = u32::try_from(row).unwrap_or(u32::MAX);
             let next = u32::try_from(slots.len()).unwrap_or(u32::MAX);
             let slot = *slots.entry((window, keys[row].as_ref())).or_insert_with(|| {
