@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use datafusion::{
     common::{
         Column, DFSchema, ExprSchema, JoinType, NullEquality, Result,
-        tree_node::{Transformed, TransformedResult, TreeNode},
+        tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
     },
     functions_nested::expr_fn::cardinality,
     logical_expr::{
@@ -228,21 +228,15 @@ fn valid(plan: &LogicalPlan) -> Vec<Expr> {
         LogicalPlan::Projection(projection) => of_projection(projection),
         LogicalPlan::Aggregate(aggregate) => {
             // By the names the keys get.
-            let names: Vec<(Column, Column)> = aggregate
-                .group_expr
-                .iter()
-                .zip(aggregate.schema.columns())
-                .filter_map(|(expr, name)| match expr.clone().unalias_nested().data {
-                    Expr::Column(column) => Some((column, name)),
-                    _ => None,
-                })
-                .collect();
+            let keys = aggregate.group_expr.iter().map(|key| key.clone().unalias_nested().data);
+            let names: Vec<_> = keys.zip(aggregate.schema.columns()).collect();
             under_other_names(constraints(&aggregate.input), &names)
         }
         LogicalPlan::Union(union) => {
             // What holds for every input.
             let mut inputs = union.inputs.iter().map(|input| {
-                let names = input.schema().columns().into_iter().zip(union.schema.columns());
+                let own = input.schema().columns().into_iter().map(Expr::Column);
+                let names = own.zip(union.schema.columns());
                 under_other_names(constraints(input), &names.collect::<Vec<_>>())
             });
             let mut known = inputs.next().unwrap_or_default();
@@ -261,11 +255,10 @@ fn of_projection(projection: &Projection) -> Vec<Expr> {
     let mut constants = Vec::new();
     for (expr, name) in projection.expr.iter().zip(projection.schema.columns()) {
         match expr.clone().unalias_nested().data {
-            Expr::Column(column) => names.push((column, name)),
             value @ Expr::Literal(_, _) => {
                 constants.push(binary(Expr::Column(name), Operator::IsNotDistinctFrom, value));
             }
-            _ => {}
+            value => names.push((value, name)),
         }
     }
     let mut known = under_other_names(constraints(&projection.input), &names);
@@ -273,16 +266,24 @@ fn of_projection(projection: &Projection) -> Vec<Expr> {
     known
 }
 
-/// Constraints on columns that all have another name.
-fn under_other_names(constraints: Vec<Expr>, names: &[(Column, Column)]) -> Vec<Expr> {
-    let renamed = |constraint: Expr| {
-        let columns: Vec<Column> = constraint.column_refs().into_iter().cloned().collect();
-        columns.into_iter().try_fold(constraint, |e, column| {
-            let (_, to) = names.iter().find(|(from, _)| *from == column)?;
-            replace(e, &column, &Expr::Column(to.clone())).ok()
-        })
-    };
-    constraints.into_iter().filter_map(renamed).collect()
+/// Constraints on values that all have a name: Spark's `getAllValidConstraints` puts the name of an
+/// expression in its place wherever it stands.
+fn under_other_names(mut constraints: Vec<Expr>, names: &[(Expr, Column)]) -> Vec<Expr> {
+    let stands_for = |value: &Expr| !value.is_volatile() && !matches!(value, Expr::Literal(..));
+    for (value, name) in names.iter().filter(|(value, _)| stands_for(value)) {
+        let named = |constraint: &Expr| {
+            let put = |e: Expr| match e == *value {
+                true => Ok(Transformed::new(Expr::Column(name.clone()), true, TreeNodeRecursion::Jump)),
+                false => Ok(Transformed::no(e)),
+            };
+            constraint.clone().transform_down(put).ok().filter(|put| put.transformed).map(|put| put.data)
+        };
+        let named: Vec<Expr> = constraints.iter().filter_map(named).collect();
+        constraints.extend(named);
+    }
+    let known: BTreeSet<&Column> = names.iter().map(|(_, name)| name).collect();
+    constraints.retain(|constraint| constraint.column_refs().iter().all(|column| known.contains(column)));
+    constraints
 }
 
 fn binary(left: Expr, op: Operator, right: Expr) -> Expr {

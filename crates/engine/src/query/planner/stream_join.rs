@@ -40,7 +40,7 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
         return Ok(plan);
     }
     let joined = has_join_over_stream(&plan);
-    let plan = plan.transform_up(|node| timed_rows(node, joined)).data()?;
+    let plan = plan.transform_up(|node| timed_rows(node, joined, Windows::Exact)).data()?;
     let run = |plan, rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>| {
         Optimizer::with_rules(rules).optimize(plan, session, |_, _| {})
     };
@@ -54,7 +54,9 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
     let plan = constant_filters::settle_joins(narrowed, session)?;
     // What is never met says nothing of the other side.
     let plan = constant_filters::settle_before_inference(run(plan, narrow())?, session)?;
-    let ordered = join_order::reorder(run(infer_filters::infer(plan)?, narrow())?)?;
+    let inferred = infer_filters::infer(plan)?;
+    let inferred = inferred.transform_up(|node| timed_rows(node, joined, Windows::Inexact)).data()?;
+    let ordered = join_order::reorder(run(inferred, narrow())?)?;
     if ordered.transformed { Ok(run(ordered.data, narrow())?) } else { Ok(ordered.data) }
 }
 
@@ -63,16 +65,36 @@ fn outer(session: &SessionState) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![Arc::new(outer_join::Refused::new(session.clone())), Arc::new(EliminateOuterJoin::new())]
 }
 
+/// Which windows ask for rows with a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Windows {
+    /// Those a row is in a fixed number of: Spark filters by the time itself, from the start.
+    Exact,
+    /// The others: Spark compares the time with the edges, and infers from that what it needs.
+    Inexact,
+}
+
 /// Spells out that rows without a time are in no window, and totals of windows in no other.
 ///
 /// Without state below, rows without a time are left to the window, which counts them.
-fn timed_rows(node: LogicalPlan, joined: bool) -> datafusion::common::Result<Transformed<LogicalPlan>> {
+fn timed_rows(
+    node: LogicalPlan,
+    joined: bool,
+    which: Windows,
+) -> datafusion::common::Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
     let any = extension.node.as_any();
-    let time = any.downcast_ref::<TimeWindow>().map(TimeWindow::time);
-    let Some(time) = time.or(any.downcast_ref::<SessionWindow>().map(SessionWindow::time)) else {
+    let (time, windows) = if let Some(window) = any.downcast_ref::<TimeWindow>() {
+        let exact = window.spec().duration() % window.spec().slide() == 0;
+        (window.time(), if exact { Windows::Exact } else { Windows::Inexact })
+    } else if let Some(session) = any.downcast_ref::<SessionWindow>() {
+        (session.time(), Windows::Exact)
+    } else {
         return Ok(Transformed::no(node));
     };
+    if windows != which {
+        return Ok(Transformed::no(node));
+    }
     let [input] = node.inputs()[..] else { return Ok(Transformed::no(node)) };
     let schema = input.schema();
     let stateful = window_filters::keeps_state(input);
