@@ -28,10 +28,13 @@ pub(super) struct Pieces {
 impl Pieces {
     /// The pieces of `input`, and of what follows it; reads `columns` of the source.
     pub(super) fn of(input: &BatchInput, columns: &[usize]) -> Self {
-        let (open, ahead) = (input.open.take(), pieces_ahead(input));
-        let upcoming = input.upcoming.iter().filter(|_| ahead > 1).cloned().collect();
-        let waiting = input.splits.iter().skip(open.len()).cloned().collect();
-        Self { open, waiting, upcoming, ..Self::again(input, columns) }
+        let mut pieces = Self::again(input, columns);
+        pieces.open = input.open.take();
+        pieces.waiting.drain(..pieces.open.len().min(pieces.waiting.len()));
+        if pieces.ahead > 1 {
+            pieces.upcoming.extend(input.upcoming.iter().cloned());
+        }
+        pieces
     }
 
     /// The pieces of an input that another scan reads, too: what is open is for that one.

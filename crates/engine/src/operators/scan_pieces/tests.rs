@@ -8,7 +8,6 @@ use datafusion::{
     },
     physical_plan::stream::RecordBatchStreamAdapter,
 };
-
 use futures::StreamExt;
 
 use super::*;

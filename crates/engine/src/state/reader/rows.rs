@@ -225,12 +225,9 @@ impl Rows {
     }
 
     fn aged(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
-        if let (StateLayout::Windows { duration, slide, start, finals: true, .. }, Some(evicted)) =
-            (&self.layout, self.header.evicted)
-        {
-            let Some(spec) = WindowSpec::new(*duration, *slide, *start) else { return Ok(None) };
-            let grid = PaneGrid::new(spec);
-            let first = grid.first_needed_after(grid.last_ended(evicted));
+        if let StateLayout::Windows { .. } = &self.layout {
+            let (grid, Some(ended)) = self.grid()? else { return Ok(None) };
+            let first = grid.first_needed_after(ended);
             let panes = batch.column(0).as_primitive::<Int64Type>();
             return Ok(Some(panes.values().iter().map(|pane| Some(*pane < first)).collect()));
         }
@@ -251,6 +248,21 @@ impl Rows {
             None => event_times(column)?.iter().map(|t| Some(t.is_some_and(|t| t <= limit))).collect(),
         };
         Ok(Some(due))
+    }
+
+    /// The grid of a store of windows, and the last window that has become final and left.
+    ///
+    /// # Errors
+    /// Internal: it is no store of windows.
+    pub(super) fn grid(&self) -> Result<(PaneGrid, Option<i64>)> {
+        let StateLayout::Windows { duration, slide, start, finals, .. } = &self.layout else {
+            return Err(wrong("no windows"));
+        };
+        let spec =
+            WindowSpec::new(*duration, *slide, *start).ok_or_else(|| wrong("a window of no length"))?;
+        let grid = PaneGrid::new(spec);
+        let ended = self.header.evicted.filter(|_| *finals).map(|evicted| grid.last_ended(evicted));
+        Ok((grid, ended))
     }
 
     /// The keys of panes, without the pane.

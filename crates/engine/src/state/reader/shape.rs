@@ -13,12 +13,8 @@ use datafusion::arrow::{
 use super::rows::{Columns, Rows, taken};
 use crate::{
     Result, SparkError,
-    operators::{
-        PaneGrid,
-        aggregate::{AggregateCall, AggregateOptions},
-    },
+    operators::aggregate::{AggregateCall, AggregateOptions},
     state::{Header, StateLayout},
-    time::WindowSpec,
 };
 
 /// Key and value, row by row.
@@ -68,7 +64,7 @@ pub(super) fn show(rows: &Rows, stored: &RecordBatch, finals: bool) -> Result<Sh
             (key, keys, stored.num_rows())
         }
         StateLayout::Windows { .. } => {
-            let ended = grid(rows)?.1.filter(|_| !finals);
+            let ended = rows.grid()?.1.filter(|_| !finals);
             windows(rows, stored, |window, _| ended.is_none_or(|ended| window > ended))?
         }
         StateLayout::JoinSide { keys, columns: names, marks, .. } => {
@@ -156,21 +152,6 @@ fn call_of(stored: &str) -> Option<(&str, usize)> {
     Some((function, place.parse().ok()?))
 }
 
-/// The grid of a store of windows, and the last window that has become final and left.
-///
-/// # Errors
-/// Internal: it is no store of windows.
-pub(super) fn grid(rows: &Rows) -> Result<(PaneGrid, Option<i64>)> {
-    let StateLayout::Windows { duration, slide, start, finals, .. } = rows.layout() else {
-        return Err(SparkError::internal("no windows"));
-    };
-    let spec = WindowSpec::new(*duration, *slide, *start)
-        .ok_or_else(|| SparkError::internal("a window of no length"))?;
-    let grid = PaneGrid::new(spec);
-    let ended = rows.header.evicted.filter(|_| *finals).map(|evicted| grid.last_ended(evicted));
-    Ok((grid, ended))
-}
-
 /// Shows the windows of `panes`, ascending, that `wanted` picks by number and key.
 ///
 /// # Errors
@@ -194,7 +175,7 @@ fn windows(
         return Err(SparkError::internal("no windows"));
     };
     let (header, width) = (&rows.header, rows.header.schema.keys.len());
-    let (grid, _) = grid(rows)?;
+    let (grid, _) = rows.grid()?;
     let panes = stored.column(0).as_primitive::<Int64Type>();
     let keys = rows.keys_of(stored)?;
     // Panes of a key ascend: rows are in the order of pane, then key.

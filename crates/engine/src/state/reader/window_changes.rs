@@ -6,7 +6,7 @@ use datafusion::arrow::{array::AsArray, datatypes::Int64Type};
 
 use super::{
     rows::Rows,
-    shape::{Shown, grid, show_windows},
+    shape::{Shown, show_windows},
 };
 use crate::{Result, state::StateLog};
 
@@ -18,15 +18,15 @@ use crate::{Result, state::StateLog};
 /// # Errors
 /// A file that is missing or damaged; functions that the reader cannot put together.
 pub(super) fn advance(rows: &mut Rows, log: &StateLog, version: i64) -> Result<(Shown, Shown)> {
-    let (grid_of, before) = grid(rows)?;
+    let (grid, before) = rows.grid()?;
     let changed = rows.take_change(log, version)?;
-    let after = grid(rows)?.1;
+    let (_, after) = rows.grid()?;
     let still_open = |window: i64| before.is_none_or(|before| window > before);
 
     let keys = rows.keys_of(&changed)?;
     let mut touched: HashMap<i64, HashSet<&[u8]>> = HashMap::new();
     for (pane, key) in changed.column(0).as_primitive::<Int64Type>().values().iter().zip(&keys) {
-        for window in grid_of.windows_of(*pane).filter(|window| still_open(*window)) {
+        for window in grid.windows_of(*pane).filter(|window| still_open(*window)) {
             touched.entry(window).or_default().insert(key);
         }
     }
