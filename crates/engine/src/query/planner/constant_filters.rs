@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use datafusion::{
     common::{
-        Column, DFSchema, JoinType, Result, ScalarValue,
+        DFSchema, JoinType, Result, ScalarValue,
         tree_node::{Transformed, TransformedResult, TreeNode},
     },
     execution::SessionState,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, Extension, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator,
-        lit,
+        BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, lit,
         utils::{conjunction, split_conjunction},
     },
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
@@ -25,6 +24,7 @@ use super::{
     is_streaming,
     never_met::{is_never, is_null},
     null_intolerant::is_null_intolerant,
+    self_comparison,
     stream_join::{is_over_stream, is_stream_join},
 };
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
@@ -156,7 +156,7 @@ fn meaning(condition: Expr, plan: &LogicalPlan) -> Result<Expr> {
 /// That a column is not more than itself Spark sees later, where the column may be null: once it
 /// has inferred that it is not.
 pub(super) fn settle_before_inference(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    settle_where(plan, session, |condition, schema| {
+    settle_where(plan, session, false, |condition, schema| {
         let may_be_null = match condition {
             Expr::BinaryExpr(BinaryExpr {
                 left,
@@ -171,22 +171,24 @@ pub(super) fn settle_before_inference(plan: LogicalPlan, session: &SessionState)
 
 /// Puts all constant conditions of a plan in their places, once filters are in theirs.
 pub(super) fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    settle_where(plan, session, is_never)
+    settle_where(plan, session, true, is_never)
 }
 
 fn settle_where(
     plan: LogicalPlan,
     session: &SessionState,
+    inferred: bool,
     is_never: impl Fn(&Expr, &DFSchema) -> bool,
 ) -> Result<LogicalPlan> {
     let plan = simplified(plan, session)?;
     let simpler = plan.transform_up(|node| match node {
         LogicalPlan::Filter(mut filter) => {
             let schema = Arc::clone(filter.input.schema());
-            let simpler =
-                filter.predicate.transform_up(|e| null_propagated(same_in_all_cases(e), &schema))?;
+            let answered = self_comparison::answer(&filter, inferred)?;
+            let simpler = answered.data.transform_up(|e| null_propagated(same_in_all_cases(e), &schema))?;
             filter.predicate = simpler.data;
-            Ok(Transformed::new_transformed(LogicalPlan::Filter(filter), simpler.transformed))
+            let transformed = answered.transformed || simpler.transformed;
+            Ok(Transformed::new_transformed(LogicalPlan::Filter(filter), transformed))
         }
         node => Ok(Transformed::no(node)),
     })?;
@@ -286,15 +288,12 @@ fn settled(filter: Filter, is_never: impl Fn(&Expr, &DFSchema) -> bool) -> Resul
     }))
 }
 
-/// Whether a condition compares a window with itself where it is made: a window that does not
-/// overlap is an expression to Spark, which may be null, and no column that it knows is not.
+/// Whether a condition compares a window with itself where it is made, see
+/// [`self_comparison::is_computed`].
 fn compares_computed(condition: &Expr, input: &LogicalPlan) -> bool {
-    let LogicalPlan::Extension(Extension { node }) = input else { return false };
-    let Some(window) = node.as_any().downcast_ref::<TimeWindow>() else { return false };
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, right, .. }) if left == right => {
-            window.spec().is_tumbling()
-                && left.column_refs().contains(&Column::new_unqualified(window.output()))
+            self_comparison::is_computed(left, input)
         }
         _ => false,
     }

@@ -22,6 +22,7 @@ mod redundant_aggregates;
 mod reexecution;
 mod replace;
 mod rewrite;
+mod self_comparison;
 mod semi_join;
 mod stream_join;
 mod unsupported;

@@ -6,6 +6,8 @@ use datafusion::{
     logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator},
 };
 
+use super::self_comparison::is_column_or_field;
+
 /// Whether no row meets a condition; a column is never more, less or other than itself, and
 /// nothing is surely outside of a list with a null.
 pub(super) fn is_never(condition: &Expr, schema: &DFSchema) -> bool {
@@ -73,17 +75,6 @@ fn floor(number: &ScalarValue) -> Option<(i128, bool)> {
             Some((n.div_euclid(unit), n.rem_euclid(unit) == 0))
         }
         _ => None,
-    }
-}
-
-/// Whether `expr` is a column or a field of one.
-fn is_column_or_field(expr: &Expr) -> bool {
-    match expr {
-        Expr::Column(_) => true,
-        Expr::ScalarFunction(call) if call.name() == "get_field" => {
-            call.args.first().is_some_and(is_column_or_field)
-        }
-        _ => false,
     }
 }
 
