@@ -87,7 +87,10 @@ fn above(left: Op, right: Op, Layer { choice, flag, size, kind }: Layer) -> Op {
         2 => Op::Session { gap: size * 1000, input },
         3 => Op::Union { left: input, right: Box::new(right) },
         4 => Op::Limit { rows: size as usize, input },
-        _ => Op::Join { kind, before: size * 500, after: 4_000, left: input, right: Box::new(right) },
+        _ => {
+            let (before, right) = (size * 500, Box::new(right));
+            Op::Join { kind, narrowed: false, before, after: 4_000, left: input, right }
+        }
     }
 }
 

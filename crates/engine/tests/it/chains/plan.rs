@@ -31,7 +31,8 @@ pub enum Op {
     Session { gap: i64, input: Box<Op> },
     /// Pairs of equal `k` with `rt` in `[lt - before, lt + after]`; the time is that of the left
     /// side, of a right join that of the right one.
-    Join { kind: JoinType, before: i64, after: i64, left: Box<Op>, right: Box<Op> },
+    /// `narrowed`: it was a full join when it was said what joins want, see [`Op::narrowed`].
+    Join { kind: JoinType, narrowed: bool, before: i64, after: i64, left: Box<Op>, right: Box<Op> },
     /// Rows of both.
     Union { left: Box<Op>, right: Box<Op> },
     /// The first rows of the query's whole life.
@@ -86,22 +87,27 @@ impl Op {
     }
 
     /// The query after Spark's `EliminateOuterJoin`: a full join is a left one where what is
-    /// above wants rows with a time. `timed`: it does.
-    pub fn narrowed(mut self, timed: bool) -> Op {
+    /// above wants rows with a time.
+    ///
+    /// Spark narrows joins, infers once what joins want of their inputs, and narrows again: what
+    /// becomes a left join only then asks nothing of its right side.
+    pub fn narrowed(mut self, timed: Timed) -> Op {
+        use Timed::{Inferred, No, Written};
         let wanted = match &mut self {
-            // A window and an inner join want times; a filter does not go below a deduplication or a limit.
-            Op::Window { .. } | Op::Session { .. } => vec![true],
-            Op::Source { .. } | Op::Dedup { .. } | Op::Limit { .. } => vec![false],
+            // A filter does not go below a deduplication or a limit.
+            Op::Source { .. } | Op::Dedup { .. } | Op::Limit { .. } => vec![No],
+            Op::Window { .. } | Op::Session { .. } => vec![Written],
             Op::Union { .. } => vec![timed, timed],
-            Op::Join { kind, .. } => {
-                if *kind == JoinType::Full && timed {
-                    *kind = JoinType::Left;
+            Op::Join { kind, narrowed, .. } => {
+                if *kind == JoinType::Full && timed != No {
+                    (*kind, *narrowed) = (JoinType::Left, timed == Inferred);
                 }
                 match kind {
-                    JoinType::Full => vec![false, false],
-                    JoinType::Left => vec![timed, true],
-                    JoinType::Right => vec![true, timed],
-                    _ => vec![true, true],
+                    JoinType::Full => vec![No, No],
+                    JoinType::Left if *narrowed => vec![timed, No],
+                    JoinType::Left => vec![timed, Inferred],
+                    JoinType::Right => vec![Inferred, timed],
+                    _ => vec![timed.max(Inferred), Inferred],
                 }
             }
         };
@@ -110,6 +116,16 @@ impl Op {
         }
         self
     }
+}
+
+/// Whether what is above an operator wants rows with a time only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timed {
+    No,
+    /// As a join does.
+    Inferred,
+    /// As a window does, which says so itself.
+    Written,
 }
 
 /// The folder of a stream.
@@ -170,7 +186,7 @@ impl<'a> Planner<'a> {
                 let windowed = SessionWindow::plan(self.plan(input), col("t"), end, &session).unwrap();
                 self.grouped(windowed, &session, op.delay())
             }
-            Op::Join { kind, before, after, left, right } => {
+            Op::Join { kind, before, after, left, right, .. } => {
                 let (left, right) = (self.plan(left), self.plan(right));
                 let renamed = ["t", "k", "v"].map(|name| col(name).alias(format!("r{name}")));
                 let right = LogicalPlanBuilder::from(right).project(renamed).unwrap().build().unwrap();

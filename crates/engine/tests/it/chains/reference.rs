@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::JoinType;
 
-use super::plan::Op;
+use super::plan::{Op, Timed};
 
 /// Event time in milliseconds, key, value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,8 +187,8 @@ impl Node {
                 counts.dropped = dropped.len() as i64;
                 finals(groups, evict, &mut counts)
             }
-            (Op::Join { kind, before, after, .. }, State::Kept(kept)) => {
-                let join = Pairing { kind: *kind, before: *before, after: *after };
+            (Op::Join { kind, narrowed, before, after, .. }, State::Kept(kept)) => {
+                let join = Pairing { kind: *kind, narrowed: *narrowed, before: *before, after: *after };
                 let out = join.run(kept, [inputs.remove(0), inputs.remove(0)], (late, evict), &mut counts);
                 counts.total = (kept[0].len() + kept[1].len()) as i64;
                 out
@@ -218,6 +218,7 @@ impl Node {
 /// Spark's symmetric hash join.
 struct Pairing {
     kind: JoinType,
+    narrowed: bool,
     before: i64,
     after: i64,
 }
@@ -263,7 +264,7 @@ impl Pairing {
         for side in if semi { [1, 0] } else { [0, 1] } {
             for row in std::mem::take(&mut inputs[side]) {
                 // What cannot meet anything is filtered out before, but for rows that come out alone.
-                if row.t.is_none() && !self.outer(side) {
+                if row.t.is_none() && !self.outer(side) && !self.narrowed {
                     continue;
                 }
                 if row.t.is_some_and(|t| t <= late) {
@@ -338,7 +339,7 @@ pub type Death = (usize, usize);
 impl Query {
     pub fn new(op: &Op, streams: usize, max_policy: bool) -> Self {
         Self {
-            root: Node::new(&op.clone().narrowed(false)),
+            root: Node::new(&op.clone().narrowed(Timed::No)),
             max_policy,
             fed: vec![vec![]; streams],
             taken: vec![0; streams],
