@@ -155,6 +155,28 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// As [`push_bytes`](Self::push_bytes), for the bytes of `text` from `start` to `end`.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub(crate) fn push_part(&mut self, text: &[u8], start: usize, end: usize) -> Result<()> {
+        if let Values::Bytes(offsets, data) = &mut self.values {
+            // Sixteen bytes are copied in one instruction, a few in a call.
+            match text.get(start..).and_then(<[u8]>::first_chunk::<16>) {
+                Some(more) if end.wrapping_sub(start) <= 16 => {
+                    let whole = data.len() + (end - start);
+                    data.extend_from_slice(more);
+                    data.truncate(whole);
+                }
+                _ => data.extend_from_slice(text.get(start..end).unwrap_or_default()),
+            }
+            offsets.push(i32::try_from(data.len()).map_err(|_| too_large())?);
+        }
+        self.mark_valid();
+        Ok(())
+    }
+
     /// Closes a list or map row after its elements were pushed to the child.
     pub(crate) fn close_list(&mut self) -> Result<()> {
         match &mut self.values {

@@ -36,12 +36,17 @@ fn packed(key: &[u8]) -> u64 {
     if key.len() > SHORT {
         return 0;
     }
-    let mut bytes = [0; 8];
-    for (to, from) in bytes.iter_mut().zip(key) {
-        *to = *from;
-    }
+    // Two loads that overlap where the key is shorter than both: no loop over its bytes.
+    let shifted = |last: u64, bytes: usize| last << (8 * (key.len() - bytes));
+    let bytes = if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) | shifted(u64::from(u32::from_le_bytes(*last)), 4)
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from(u16::from_le_bytes(*first)) | shifted(u64::from(u16::from_le_bytes(*last)), 2)
+    } else {
+        key.first().map_or(0, |byte| u64::from(*byte))
+    };
     // The empty key has the number of its length, too: no key is 0.
-    u64::from_le_bytes(bytes) | (key.len() as u64 + 1) << 56
+    bytes | (key.len() as u64 + 1) << 56
 }
 
 #[inline]
@@ -78,5 +83,21 @@ impl ShortKeys {
         {
             *slot = (0, 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_packed_in_their_order() {
+        for len in 0..=SHORT {
+            let key: Vec<u8> = (1..).take(len).collect();
+            let mut bytes = [0; 8];
+            bytes[..len].copy_from_slice(&key);
+            assert_eq!(packed(&key), u64::from_le_bytes(bytes) | (len as u64 + 1) << 56);
+        }
+        assert_eq!(packed(b"12345678"), 0);
     }
 }

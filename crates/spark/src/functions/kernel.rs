@@ -13,7 +13,7 @@ use datafusion::{
     arrow::{
         array::{
             Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, BooleanBuilder, Datum,
-            PrimitiveArray, PrimitiveBuilder, Scalar, StringArray, StringBuilder,
+            NullBufferBuilder, PrimitiveArray, Scalar, StringArray, StringBuilder,
         },
         buffer::NullBuffer,
         datatypes::{DataType, Field, FieldRef},
@@ -172,19 +172,18 @@ impl Args<'_> {
         mut f: impl FnMut(usize) -> Result<Option<T::Native>>,
     ) -> Result<ArrayRef> {
         let valid = self.validity()?;
-        let mut out =
-            PrimitiveBuilder::<T>::with_capacity(self.rows).with_data_type(match self.return_type {
-                own if PrimitiveArray::<T>::is_compatible(own) => own.clone(),
-                _ => T::DATA_TYPE,
-            });
+        let own_type = match self.return_type {
+            own if PrimitiveArray::<T>::is_compatible(own) => own.clone(),
+            _ => T::DATA_TYPE,
+        };
+        let (mut values, mut nulls) = (Vec::with_capacity(self.rows), NullBufferBuilder::new(self.rows));
         for row in 0..self.rows {
-            if valid.as_ref().is_none_or(|v| v.is_valid(row)) {
-                out.append_option(f(row)?);
-            } else {
-                out.append_null();
-            }
+            let value = if valid.as_ref().is_none_or(|v| v.is_valid(row)) { f(row)? } else { None };
+            nulls.append(value.is_some());
+            values.push(value.unwrap_or_default());
         }
-        Ok(Arc::new(out.finish()))
+        let array = PrimitiveArray::<T>::new(values.into(), nulls.finish());
+        Ok(Arc::new(array.with_data_type(own_type)))
     }
 
     /// A boolean a row where no argument is null.
