@@ -27,7 +27,7 @@ use millstream_engine::{
     state::{FileKind, Header, KeyTable, StateFile, StateSchema},
     time::{Millis, WindowSpec, Zone},
 };
-use state_run::{MemoryStorage, Partitions, StateRun};
+use state_run::{MemoryStorage, Pieces, StateRun};
 
 #[path = "../tests/it/support/state_run.rs"]
 #[expect(dead_code, reason = "tests need more of it")]
@@ -222,7 +222,7 @@ fn schema(side: &str) -> SchemaRef {
 const SPAN: i64 = 60_000;
 
 /// Rows of one side and round: times ascend, keys are those of `keys`, or a few.
-fn rows(side: &str, round: usize, few: bool) -> Partitions {
+fn rows(side: &str, round: usize, few: bool) -> Pieces {
     let time = |n: usize| Some((round as i64 * SPAN + n as i64 * SPAN / ROWS as i64) * 1000);
     let times: TimestampMicrosecondArray = (0..ROWS).map(time).collect();
     let columns: Vec<ArrayRef> = vec![
@@ -291,7 +291,7 @@ fn stateful(operator: Operator, rounds: usize) {
     let sides: &[&str] = if operator == Operator::Join { &["", "r"] } else { &[""] };
     let schemas: Vec<SchemaRef> = sides.iter().map(|side| schema(side)).collect();
     let few = operator == Operator::Windows;
-    let inputs: Vec<Vec<Partitions>> =
+    let inputs: Vec<Vec<Pieces>> =
         (0..MOST).map(|round| sides.iter().map(|side| rows(side, round, few)).collect()).collect();
     runtime().block_on(async {
         let storage = Arc::new(MemoryStorage::default());

@@ -2,23 +2,19 @@
 //!
 //! Cancelling is dropping: when the streams go, the tasks behind them are aborted.
 
-use std::{future::poll_fn, task::Poll};
-
 use datafusion::{
     arrow::datatypes::SchemaRef,
     execution::{SendableRecordBatchStream, SessionState},
     logical_expr::LogicalPlan,
     physical_plan::{
         EmptyRecordBatchStream, ExecutionPlanProperties, execute_stream_partitioned,
-        stream::{RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter},
+        stream::RecordBatchStreamAdapter,
     },
 };
 use futures::{StreamExt, stream};
 
+use super::read_ahead;
 use crate::{Result, plan::bind_literal};
-
-/// Batches a partition may be ahead of the one being read.
-const READ_AHEAD: usize = 4;
 
 /// The rows of a batch query.
 pub struct BatchResult {
@@ -67,41 +63,6 @@ pub(crate) fn in_order(
 ) -> SendableRecordBatchStream {
     let ahead: Vec<SendableRecordBatchStream> = partitions.into_iter().map(read_ahead).collect();
     Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(ahead).flatten()))
-}
-
-/// Polls `rows` on a task of its own; dropping the returned stream aborts the task.
-pub(crate) fn read_ahead(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-    let mut builder = RecordBatchReceiverStreamBuilder::new(rows.schema(), READ_AHEAD);
-    let sender = builder.tx();
-    builder.spawn(async move {
-        while let Some(batch) = rows.next().await {
-            let failed = batch.is_err();
-            // The reader is gone, or will stop at this error.
-            if sender.send(batch).await.is_err() || failed {
-                break;
-            }
-            go_on_elsewhere().await;
-        }
-        Ok(())
-    });
-    builder.build()
-}
-
-/// Lets another thread go on with this task.
-///
-/// Whom a task wakes runs next on its own thread, and no other thread takes it from there: the
-/// reader of rows waited until four batches were made, and nothing ran beside anything. A task that
-/// wakes itself goes to the end of the queue, where a thread without work finds it.
-async fn go_on_elsewhere() {
-    let mut queued = false;
-    poll_fn(|task| {
-        if std::mem::replace(&mut queued, true) {
-            return Poll::Ready(());
-        }
-        task.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

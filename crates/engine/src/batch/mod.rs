@@ -2,9 +2,11 @@
 
 mod cached;
 mod collect;
+mod run_ahead;
 mod write;
 
 pub use cached::CachedTable;
+pub(crate) use collect::in_order;
 pub use collect::{BatchResult, execute};
-pub(crate) use collect::{in_order, read_ahead};
+pub(crate) use run_ahead::{read_ahead, run_ahead};
 pub use write::{BatchWrite, SaveMode};

@@ -20,6 +20,7 @@ use datafusion::{
 };
 use futures::StreamExt;
 
+use super::piece_by_piece::PieceRows;
 use crate::{
     plan::EventTimeWatermark,
     query::{BatchContext, EventTimeRange},
@@ -173,8 +174,9 @@ impl ExecutionPlan for EventTimeWatermarkExec {
         });
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
         Ok(match shared {
-            Some(batch) => batch.unread.share_if_asked(rows),
-            None => rows,
+            // Who reads pieces reads all of them.
+            Some(batch) if PieceRows::of(&context).is_none() => batch.unread.share_if_asked(rows),
+            _ => rows,
         })
     }
 }
@@ -200,11 +202,11 @@ fn observe(column: &ArrayRef) -> Result<Option<EventTimeRange>> {
     let mut add = |micros: i64| {
         let at = Millis::from_micros(micros);
         match &mut range {
-            None => range = Some(EventTimeRange { min: at, max: at, sum: at.0 as f64, count: 1 }),
+            None => range = Some(EventTimeRange { min: at, max: at, sum: i128::from(at.0), count: 1 }),
             Some(r) => {
                 r.min = r.min.min(at);
                 r.max = r.max.max(at);
-                r.sum += at.0 as f64;
+                r.sum += i128::from(at.0);
                 r.count += 1;
             }
         }
@@ -228,9 +230,9 @@ mod tests {
     fn observes_in_milliseconds_rounded_down_and_takes_nulls_for_the_epoch() {
         let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(1_999), None, Some(-1)]));
         let range = observe(&times).unwrap().unwrap();
-        assert_eq!(range, EventTimeRange { min: Millis(-1), max: Millis(1), sum: 0.0, count: 3 });
+        assert_eq!(range, EventTimeRange { min: Millis(-1), max: Millis(1), sum: 0, count: 3 });
         let none: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![None, None]));
-        let epoch = EventTimeRange { min: Millis(0), max: Millis(0), sum: 0.0, count: 2 };
+        let epoch = EventTimeRange { min: Millis(0), max: Millis(0), sum: 0, count: 2 };
         assert_eq!(observe(&none).unwrap(), Some(epoch));
         assert_eq!(observe(&none.slice(0, 0)).unwrap(), None);
     }

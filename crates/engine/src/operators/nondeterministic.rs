@@ -47,6 +47,10 @@ impl Rowwise for NondeterministicNode {
         write!(f, "{:?}", self.functions)
     }
 
+    fn counts_rows(&self) -> bool {
+        true
+    }
+
     fn keeps_rows(&self) -> bool {
         true
     }

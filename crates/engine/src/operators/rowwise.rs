@@ -40,6 +40,11 @@ pub(super) trait Rowwise: Debug + Send + Sync {
         false
     }
 
+    /// Whether a row's place among the others matters.
+    fn counts_rows(&self) -> bool {
+        false
+    }
+
     /// Starts a partition. `schema` is that of the batches to return.
     ///
     /// # Errors
@@ -64,6 +69,11 @@ impl RowwiseExec {
     ) -> Arc<dyn ExecutionPlan> {
         let properties = properties(&input, Arc::clone(schema));
         Arc::new(Self { operator: Arc::new(operator), input, properties })
+    }
+
+    /// See [`Rowwise::counts_rows`].
+    pub(super) fn counts_rows(&self) -> bool {
+        self.operator.counts_rows()
     }
 }
 

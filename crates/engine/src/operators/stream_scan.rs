@@ -28,8 +28,8 @@ use datafusion::{
 };
 use futures::StreamExt;
 
-use super::scan_pieces::Pieces;
-use crate::query::BatchContext;
+use super::{piece_by_piece::PieceRows, scan_pieces::Pieces};
+use crate::query::{BatchContext, BatchInput};
 
 /// Reads scan number `ordinal` of a streaming query.
 #[derive(Debug)]
@@ -84,6 +84,30 @@ impl StreamScanExec {
     #[must_use]
     pub fn uncounted(self) -> Self {
         Self { counted: false, ..self }
+    }
+
+    /// What the scan reads in a batch.
+    ///
+    /// # Errors
+    /// Internal: the batch has no such input.
+    pub(super) fn pieces(&self, context: &BatchContext) -> Result<Pieces> {
+        let input = self.input(context)?;
+        Ok(match self.counted {
+            true => Pieces::of(input, &self.columns),
+            false => Pieces::again(input, &self.columns),
+        })
+    }
+
+    /// The input of a batch that the scan reads.
+    ///
+    /// # Errors
+    /// Internal: the batch has no such input.
+    pub(super) fn input<'a>(&self, context: &'a BatchContext) -> Result<&'a BatchInput> {
+        let ordinal = self.ordinal;
+        context
+            .inputs
+            .get(ordinal)
+            .ok_or_else(|| internal_datafusion_err!("no input {ordinal} in this batch"))
     }
 
     /// Which scan of the query this is, counted left to right.
@@ -148,15 +172,10 @@ impl ExecutionPlan for StreamScanExec {
     fn execute(&self, _partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let context = BatchContext::of(&task)?;
         let (ordinal, counted) = (self.ordinal, self.counted);
-        let input = context
-            .inputs
-            .get(ordinal)
-            .ok_or_else(|| internal_datafusion_err!("no input {ordinal} in this batch"))?;
-        let pieces = match self.counted {
-            true => Pieces::of(input, &self.columns),
-            false => Pieces::again(input, &self.columns),
+        let pieces = match PieceRows::of(&task) {
+            Some(piece) => piece.take()?.boxed(),
+            None => self.pieces(&context)?.in_order(Arc::clone(&context), ordinal).boxed(),
         };
-        let pieces = pieces.in_order(Arc::clone(&context), ordinal);
         let schema = Arc::clone(&self.schema);
         let of = Arc::clone(&schema);
         let filter = self.filter.clone();

@@ -82,8 +82,8 @@ pub struct EventTimeRange {
     pub min: Millis,
     /// Greatest.
     pub max: Millis,
-    /// Sum, for the average of the progress JSON.
-    pub sum: f64,
+    /// Sum, for the average of the progress JSON; exact, so that the order of rows is of no matter.
+    pub sum: i128,
     /// Number of rows; those without an event time count as the epoch, as in Spark.
     pub count: u64,
 }

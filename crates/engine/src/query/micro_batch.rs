@@ -32,7 +32,7 @@ use super::{
 use crate::{
     Result, SparkError,
     checkpoint::{OffsetSeq, OffsetSeqMetadata},
-    operators::StatefulOperator,
+    operators::{PieceByPiece, StatefulOperator},
     query::Trigger,
     source::{Offset, ReadLimit},
     time::Millis,
@@ -277,7 +277,10 @@ impl Execution {
         let mut rests = Vec::with_capacity(partitions);
         let mut rows = Vec::with_capacity(partitions);
         for partition in 0..partitions {
-            let own = plan.execute(partition, Arc::clone(&task)).map_err(SparkError::from)?;
+            let own = match PieceByPiece::of(&plan, &task).map_err(SparkError::from)? {
+                Some(pieces) => pieces.rows(),
+                None => plan.execute(partition, Arc::clone(&task)).map_err(SparkError::from)?,
+            };
             let (front, rest) = stoppable(own, Arc::clone(&self.run));
             rows.push(front);
             rests.push(rest);

@@ -140,7 +140,7 @@ impl Execution {
             if let Some(range) = seen.find_map(|times| times.range()) {
                 stats.event_time.insert("min", range.min);
                 stats.event_time.insert("max", range.max);
-                stats.event_time.insert("avg", Millis((range.sum / range.count as f64) as i64));
+                stats.event_time.insert("avg", Millis((range.sum / i128::from(range.count.max(1))) as i64));
             }
         }
         let progress = self.progress(&stats);

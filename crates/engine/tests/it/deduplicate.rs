@@ -23,7 +23,7 @@ use millstream_engine::{
 use millstream_testkit::cases;
 use proptest::prelude::*;
 
-use crate::support::state_run::{MemoryStorage, Partitions, StateRun};
+use crate::support::state_run::{MemoryStorage, Pieces, StateRun};
 
 const DELAY_MS: i64 = 7;
 
@@ -42,7 +42,7 @@ fn schema(watermark: bool) -> SchemaRef {
 }
 
 /// Two partitions, the first in two chunks: arrival order is that of the rows.
-fn partitions(rows: &[Input], watermark: bool) -> Partitions {
+fn partitions(rows: &[Input], watermark: bool) -> Pieces {
     let batch = |rows: &[Input]| {
         let times: TimestampMicrosecondArray = rows.iter().map(|r| r.0).collect();
         let columns: Vec<ArrayRef> = vec![
@@ -130,7 +130,8 @@ async fn plan(case: &Case, storage: &Arc<MemoryStorage>) -> StateRun {
         let node = plan.node.as_any().downcast_ref::<Deduplicate>().unwrap().with_operator_id(0);
         LogicalPlan::Extension(Extension { node: Arc::new(node) })
     };
-    StateRun::new(&[schema(case.watermark)], OutputMode::Append, storage.clone(), build).await
+    let run = StateRun::new(&[schema(case.watermark)], OutputMode::Append, storage.clone(), build).await;
+    run.with_pieces_beside(case.batches.len().is_multiple_of(2))
 }
 
 fn check(case: &Case) {

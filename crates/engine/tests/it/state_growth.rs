@@ -39,7 +39,7 @@ use millstream_engine::{
     time::{Millis, WindowSpec},
 };
 
-use crate::support::state_run::{Partitions, StateRun};
+use crate::support::state_run::{Pieces, StateRun};
 
 /// Files in a temporary directory; counts what is written and what is listed.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ fn schema(side: &str) -> SchemaRef {
 }
 
 /// Rows of these keys. Times ascend slowly and are all different.
-fn rows(side: &str, keys: impl Iterator<Item = i64>, strings: bool) -> Partitions {
+fn rows(side: &str, keys: impl Iterator<Item = i64>, strings: bool) -> Pieces {
     let keys: Vec<i64> = keys.collect();
     let pieces = keys.chunks(8192).map(|keys| {
         let times: TimestampMicrosecondArray = keys.iter().map(|k| Some(1_000_000_000 + k)).collect();

@@ -20,12 +20,12 @@ use datafusion::{
     },
 };
 use futures::{
-    StreamExt, TryStreamExt,
+    Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
 use super::StatefulOperator;
-use crate::{query::BatchContext, state::StateLocation};
+use crate::{operators::PieceByPiece, query::BatchContext, state::StateLocation};
 
 /// Rows of one input, or of the output; inputs give no empty batch.
 pub type InputRows = BoxStream<'static, Result<RecordBatch>>;
@@ -51,6 +51,17 @@ pub trait StatefulNode: fmt::Debug + Send + Sync + 'static {
     /// Batches of any size may come out; `schema` is the output's.
     fn run(self: Arc<Self>, inputs: Vec<InputRows>, batch: Arc<BatchContext>, schema: SchemaRef)
     -> InputRows;
+
+    /// As [`StatefulNode::run`], where the only input can be had piece by piece: what is done with
+    /// each on its own may be done side by side.
+    fn run_pieces(
+        self: Arc<Self>,
+        pieces: PieceByPiece,
+        batch: Arc<BatchContext>,
+        schema: SchemaRef,
+    ) -> InputRows {
+        self.run(vec![not_empty(pieces.rows())], batch, schema)
+    }
 }
 
 /// See the module.
@@ -96,9 +107,16 @@ pub fn once(rows: impl Future<Output = Result<RecordBatch>> + Send + 'static) ->
 
 /// All partitions of `input`, one after the other.
 fn in_order(input: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<InputRows> {
+    if let Some(pieces) = PieceByPiece::of(input, context)? {
+        return Ok(not_empty(pieces.rows()));
+    }
     let partitions = input.properties().partitioning.partition_count();
     let parts = (0..partitions).map(|i| input.execute(i, Arc::clone(context))).collect::<Result<Vec<_>>>()?;
-    Ok(stream::iter(parts).flatten().try_filter(|b| std::future::ready(b.num_rows() > 0)).boxed())
+    Ok(not_empty(stream::iter(parts).flatten()))
+}
+
+fn not_empty(rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static) -> InputRows {
+    rows.try_filter(|batch| std::future::ready(batch.num_rows() > 0)).boxed()
 }
 
 impl DisplayAs for StatefulExec {
@@ -160,10 +178,20 @@ impl ExecutionPlan for StatefulExec {
             return internal_err!("{} has one partition", self.node.name());
         }
         let batch = BatchContext::of(&context)?;
-        let inputs = self.inputs.iter().map(|i| in_order(i, &context)).collect::<Result<Vec<_>>>()?;
         let most = context.session_config().batch_size().max(1);
-        let shared = Arc::clone(&batch);
-        let rows = Arc::clone(&self.node).run(inputs, batch, self.schema()).map_ok(move |all| {
+        let (node, shared) = (Arc::clone(&self.node), Arc::clone(&batch));
+        let pieces = match &self.inputs[..] {
+            [input] => PieceByPiece::of(input, &context)?,
+            _ => None,
+        };
+        let rows = match pieces {
+            Some(pieces) => node.run_pieces(pieces, batch, self.schema()),
+            None => {
+                let inputs = self.inputs.iter().map(|i| in_order(i, &context)).collect::<Result<Vec<_>>>()?;
+                node.run(inputs, batch, self.schema())
+            }
+        };
+        let rows = rows.map_ok(move |all| {
             let slices = (0..all.num_rows()).step_by(most);
             let slices: Vec<Result<RecordBatch>> =
                 slices.map(|from| Ok(all.slice(from, most.min(all.num_rows() - from)))).collect();

@@ -31,6 +31,7 @@ fn query(name: &str, keys: Vec<&'static str>, slide: i64) -> Query {
         keys,
         aggregates: vec![sum(name, "v")],
         mode: OutputMode::Update,
+        beside: false,
     }
 }
 

@@ -23,7 +23,7 @@ use millstream_engine::{
 };
 
 pub use crate::support::state_run::MemoryStorage;
-use crate::support::state_run::{Partitions, StateRun};
+use crate::support::state_run::{Pieces, StateRun};
 
 /// The columns of every test input.
 pub fn input_schema(watermark: bool) -> SchemaRef {
@@ -57,6 +57,8 @@ pub struct Query {
     pub keys: Vec<&'static str>,
     pub aggregates: Vec<Expr>,
     pub mode: OutputMode,
+    /// The batches count as large: their pieces are gone through side by side.
+    pub beside: bool,
 }
 
 /// A planned query with its operator, as one run of it has.
@@ -100,6 +102,7 @@ impl Run {
         };
         let schema = input_schema(query.watermark);
         let run = StateRun::new(&[schema], query.mode, storage, build).await;
+        let run = run.with_pieces_beside(query.beside);
         let shown = run.shown();
         assert_eq!(shown.contains("TimeWindowExec"), query.window.is_some() && !query.fused, "{shown}");
         let operator = Arc::clone(run.operator());
@@ -112,7 +115,7 @@ impl Run {
         batch: BatchId,
         late: Millis,
         evict: Millis,
-        rows: Partitions,
+        rows: Pieces,
     ) -> Result<RecordBatch> {
         self.run.execute(batch, late, evict, vec![rows]).await
     }

@@ -217,6 +217,7 @@ async fn check(case: &Case) {
         keys: case.keys.clone(),
         aggregates: aggregates(),
         mode: case.mode,
+        beside: case.batches.len().is_multiple_of(2),
     };
     let mut reference = Reference {
         keys: case.keys.clone(),

@@ -22,7 +22,7 @@ use millstream_testkit::cases;
 use proptest::prelude::*;
 
 use super::reference::{Bound, Case, Counts, Joined, Model, Row};
-use crate::support::state_run::{MemoryStorage, Partitions, StateRun};
+use crate::support::state_run::{MemoryStorage, Pieces, StateRun};
 
 /// What happens around a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,9 @@ async fn planned(case: Case, storage: StorageRef) -> StateRun {
         let LogicalPlan::Join(join) = joined.build().unwrap() else { panic!("no join") };
         StreamJoin::from_join(&join, 0).unwrap()
     };
-    StateRun::new(&[schema("l"), schema("r")], OutputMode::Append, storage, build).await
+    let run = StateRun::new(&[schema("l"), schema("r")], OutputMode::Append, storage, build).await;
+    // A half of the cases, whatever else is true of them.
+    run.with_pieces_beside(case.pairs)
 }
 
 fn batch(side: &str, rows: &[Row]) -> RecordBatch {
@@ -145,7 +147,7 @@ fn batch(side: &str, rows: &[Row]) -> RecordBatch {
 }
 
 /// In two partitions, the first in two pieces.
-fn partitions(side: &str, rows: &[Row]) -> Partitions {
+fn partitions(side: &str, rows: &[Row]) -> Pieces {
     let (first, second) = rows.split_at(rows.len() * 2 / 3);
     let (a, b) = first.split_at(first.len() / 2);
     vec![vec![batch(side, a), batch(side, b)], vec![batch(side, second)]]

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     collections::BTreeMap,
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,30 +12,30 @@ use async_trait::async_trait;
 use datafusion::{
     arrow::{array::RecordBatch, compute::concat_batches, datatypes::SchemaRef},
     catalog::{Session, TableProvider},
-    common::{Result as DataFusionResult, tree_node::TreeNodeRecursion},
-    datasource::{TableType, memory::MemorySourceConfig, provider_as_source},
+    common::Result as DataFusionResult,
+    datasource::{TableType, provider_as_source},
     execution::{SendableRecordBatchStream, SessionState, TaskContext},
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder},
-    physical_expr::EquivalenceProperties,
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, displayable,
-        execution_plan::{Boundedness, EmissionType, reset_plan_states},
+        ExecutionPlan, displayable, execution_plan::reset_plan_states, stream::RecordBatchStreamAdapter,
     },
 };
+use futures::stream;
 use millstream_engine::{
     Result,
     checkpoint::storage::{FileInfo, LockGuard, Storage, StorageRef},
-    operators::{StatefulOperator, stateful_operators},
-    query::{BatchContext, BatchId, OperatorWatermarks, Unread, Watermarks},
+    operators::{StatefulOperator, StreamScanExec, stateful_operators},
+    query::{BatchContext, BatchId, BatchInput, OperatorWatermarks, Unread, Watermarks},
     session::{runtime_env, session_config, session_state},
     sink::OutputMode,
+    source::Split,
     state::{SnapshotPace, StateLocation},
     time::{Millis, SystemClock},
 };
 use parking_lot::Mutex;
 
-/// Rows of one input in a batch, by partition (there are two), in the pieces they come in.
-pub type Partitions = Vec<Vec<RecordBatch>>;
+/// Rows of one input in a batch, by piece, each in the batches it comes in.
+pub type Pieces = Vec<Vec<RecordBatch>>;
 
 /// Files in memory.
 #[derive(Debug, Default)]
@@ -113,16 +113,15 @@ fn info(path: &Path, bytes: &[u8]) -> FileInfo {
     FileInfo { name, size: bytes.len() as u64, modified: Millis(0), is_dir: false }
 }
 
-/// A leaf that reads whatever stands in its slot.
+/// The table behind scan number `ordinal`.
 #[derive(Debug)]
-struct Slot {
+struct Input {
     schema: SchemaRef,
-    rows: Arc<Mutex<Partitions>>,
-    partitions: usize,
+    ordinal: usize,
 }
 
 #[async_trait]
-impl TableProvider for Slot {
+impl TableProvider for Input {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -136,71 +135,29 @@ impl TableProvider for Slot {
         _: &[Expr],
         _: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let schema = Arc::new(self.schema.project(&projection)?);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(self.partitions),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        let rows = Arc::clone(&self.rows);
-        let schema = Arc::clone(&self.schema);
-        Ok(Arc::new(SlotExec { rows, schema, projection, properties: Arc::new(properties) }))
+        let columns = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let shown = columns.len();
+        Ok(Arc::new(StreamScanExec::try_new(self.ordinal, "input", &self.schema, columns, shown, None)?))
     }
 }
 
+/// A piece of input in memory.
 #[derive(Debug)]
-struct SlotExec {
-    rows: Arc<Mutex<Partitions>>,
+struct Piece {
     schema: SchemaRef,
-    projection: Vec<usize>,
-    properties: Arc<PlanProperties>,
+    rows: Vec<RecordBatch>,
+    bytes: u64,
 }
 
-impl DisplayAs for SlotExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SlotExec")
+#[async_trait]
+impl Split for Piece {
+    async fn open(&self, projection: &[usize]) -> Result<SendableRecordBatchStream> {
+        let schema = Arc::new(self.schema.project(projection)?);
+        let rows = self.rows.iter().map(|batch| Ok(batch.project(projection)?)).collect::<Vec<_>>();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(rows))))
     }
-}
-
-impl ExecutionPlan for SlotExec {
-    fn name(&self) -> &str {
-        "SlotExec"
-    }
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![]
-    }
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
-    ) -> DataFusionResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-    fn reset_state(self: Arc<Self>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> DataFusionResult<SendableRecordBatchStream> {
-        let all = self.rows.lock().get(partition).cloned().unwrap_or_default();
-        let source = MemorySourceConfig::try_new_exec(
-            &[all],
-            Arc::clone(&self.schema),
-            Some(self.projection.clone()),
-        )?;
-        source.execute(0, context)
+    fn size_hint(&self) -> u64 {
+        self.bytes
     }
 }
 
@@ -219,11 +176,12 @@ pub struct StateRun {
     plan: Arc<dyn ExecutionPlan>,
     /// Root first.
     pub operators: Vec<Arc<dyn StatefulOperator>>,
-    inputs: Vec<Arc<Mutex<Partitions>>>,
+    schemas: Vec<SchemaRef>,
     session: SessionState,
     mode: OutputMode,
     /// Rows of an output batch, at most.
     pub batch_size: usize,
+    piece_bytes: u64,
 }
 
 impl StateRun {
@@ -245,11 +203,10 @@ impl StateRun {
         storage: StorageRef,
         build: impl FnOnce(Vec<LogicalPlan>) -> LogicalPlan,
     ) -> Self {
-        let inputs: Vec<Arc<Mutex<Partitions>>> = schemas.iter().map(|_| Arc::default()).collect();
-        let scans = schemas.iter().zip(&inputs).enumerate().map(|(i, (schema, rows))| {
-            let slot = Slot { schema: Arc::clone(schema), rows: Arc::clone(rows), partitions: 2 };
-            let name = if i == 0 { "input".to_string() } else { format!("input{i}") };
-            let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(slot)), None);
+        let scans = schemas.iter().enumerate().map(|(ordinal, schema)| {
+            let input = Input { schema: Arc::clone(schema), ordinal };
+            let name = if ordinal == 0 { "input".to_string() } else { format!("input{ordinal}") };
+            let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(input)), None);
             scan.unwrap().build().unwrap()
         });
         let logical = build(scans.collect());
@@ -266,7 +223,14 @@ impl StateRun {
         let optimized = session.optimize(&logical).unwrap();
         let physical = session.query_planner().create_physical_plan(&optimized, &session).await.unwrap();
         let operators = stateful_operators(&physical);
-        Self { plan: physical, operators, inputs, session, mode, batch_size: 3 }
+        let schemas = schemas.to_vec();
+        Self { plan: physical, operators, schemas, session, mode, batch_size: 3, piece_bytes: 1 }
+    }
+
+    /// Whether batches count as large: their pieces are gone through side by side then.
+    #[must_use]
+    pub fn with_pieces_beside(self, beside: bool) -> Self {
+        Self { piece_bytes: if beside { 1 << 20 } else { 1 }, ..self }
     }
 
     /// The physical plan, as `explain` shows it.
@@ -279,17 +243,19 @@ impl StateRun {
         &self.operators[0]
     }
 
-    /// Executes a batch (not its commit); rows arrive input by input, partition by partition.
+    /// Executes a batch (not its commit); rows arrive input by input, piece by piece.
     pub async fn execute(
         &self,
         batch: BatchId,
         late: Millis,
         evict: Millis,
-        rows: Vec<Partitions>,
+        rows: Vec<Pieces>,
     ) -> Result<RecordBatch> {
-        for (slot, rows) in self.inputs.iter().zip(rows) {
-            *slot.lock() = rows;
-        }
+        let inputs = self.schemas.iter().zip(rows).map(|(schema, parts)| {
+            let piece = |rows| Piece { schema: Arc::clone(schema), rows, bytes: self.piece_bytes };
+            let splits = parts.into_iter().map(|rows| Arc::new(piece(rows)) as Arc<dyn Split>);
+            BatchInput { splits: splits.collect(), ..BatchInput::default() }
+        });
         let context = BatchContext {
             batch_id: batch,
             timestamp: Millis(0),
@@ -298,7 +264,7 @@ impl StateRun {
                 query: OperatorWatermarks { late, eviction: evict },
                 ..Watermarks::default()
             },
-            inputs: vec![],
+            inputs: inputs.collect(),
             event_times: vec![],
             unread: Unread::default(),
         };
