@@ -101,6 +101,25 @@ impl AggregateCall {
         self.signature.nullable
     }
 
+    /// Whether rows may be aggregated in parts that are merged afterwards: the result is the same, but
+    /// for the last bits of floats.
+    pub fn ignores_order(&self) -> bool {
+        let ignores = matches!(
+            self.signature.function,
+            Function::Count
+                | Function::CountPairs
+                | Function::CountIf
+                | Function::Extremum(_)
+                | Function::ApproxCountDistinct
+                | Function::Bitwise(_)
+                | Function::Sum
+                | Function::TrySum
+                | Function::Avg
+                | Function::TryAvg
+        );
+        ignores && !self.options.distinct
+    }
+
     /// Casts argument columns to [`AggregateCall::inputs`] where they differ.
     ///
     /// # Errors

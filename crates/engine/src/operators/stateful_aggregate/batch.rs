@@ -29,6 +29,23 @@ pub(super) struct Rows {
     pub(super) arguments: Vec<Arguments>,
 }
 
+impl Rows {
+    /// `len` rows from `from` on.
+    pub(super) fn slice(&self, from: usize, len: usize) -> Self {
+        let cut = |arguments: &Arguments| Arguments {
+            columns: arguments.columns.iter().map(|c| c.slice(from, len)).collect(),
+            filter: arguments.filter.as_ref().map(|f| f.slice(from, len)),
+        };
+        Self {
+            len,
+            keys: self.keys.iter().map(|c| c.slice(from, len)).collect(),
+            time: self.time.as_ref().map(|t| t.slice(from, len)),
+            session: self.session.as_ref().map(|s| s.slice(from, len)),
+            arguments: self.arguments.iter().map(cut).collect(),
+        }
+    }
+}
+
 /// Rows of the result, sorted by window start, then key.
 #[derive(Debug, Default)]
 pub(super) struct Emission {

@@ -153,6 +153,12 @@ impl BufferSet {
     /// Replaces the content of `slots` by rows of exported columns.
     pub(super) fn import(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
         self.clear(slots);
+        self.merge(slots, columns)
+    }
+
+    /// Adds exported columns: row `i` to what is in `slots[i]`.
+    pub(super) fn merge(&mut self, slots: &[u32], columns: &[ArrayRef]) -> Result<()> {
+        self.grow();
         let mut rest = columns;
         for (call, buffer) in self.calls.iter().zip(&mut self.buffers) {
             let width = call.buffer_fields()?.len();

@@ -10,20 +10,26 @@ use datafusion::{
     },
     catalog::Session,
     common::{DFSchema, Result, internal_datafusion_err},
+    execution::SendableRecordBatchStream,
     logical_expr::{Expr, UserDefinedLogicalNodeCore, expr::NullTreatment},
     physical_plan::{ExecutionPlan, PhysicalExpr},
 };
-use futures::TryStreamExt;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 
 use super::{
     batch::{Counts, Emission, Frame, Rows},
     buffer_set::Arguments,
     groups::Groups,
+    piece_groups::{PieceGrouping, PieceGroups},
     spec::{Sessions, Spec},
 };
 use crate::{
     SparkError,
     operators::{
+        PieceByPiece,
         aggregate::{AggregateCall, SparkAggregate},
         stateful::{
             InputRows, StateKeeper, StateOperatorMetrics, StatefulExec, StatefulNode, StatefulOperator, once,
@@ -53,6 +59,14 @@ struct Aggregate {
     arguments: Vec<Arc<dyn PhysicalExpr>>,
     filter: Option<Arc<dyn PhysicalExpr>>,
 }
+
+/// Rows on their way into the groups.
+enum Chunk {
+    Rows(Rows),
+    Groups(PieceGroups),
+}
+
+type Chunks = BoxStream<'static, Result<Chunk>>;
 
 impl AggregateNode {
     /// Plans the logical node over its planned input.
@@ -158,20 +172,45 @@ impl AggregateNode {
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
 
+    /// What is ready to be put into the groups, of the rows of one piece.
+    fn chunks(self: Arc<Self>, rows: SendableRecordBatchStream) -> Result<Chunks> {
+        let groups = PieceGrouping::new(self.keeper.definition())?;
+        let chunks = stream::try_unfold((self, rows, groups), |(node, mut rows, mut groups)| async move {
+            while let Some(batch) = rows.try_next().await? {
+                let evaluated = node.rows(&batch)?;
+                let Some(grouping) = &mut groups else {
+                    return Ok(Some((Chunk::Rows(evaluated), (node, rows, groups))));
+                };
+                if let Some(evaluated) = grouping.offer(evaluated)? {
+                    groups = None;
+                    return Ok(Some((Chunk::Rows(evaluated), (node, rows, groups))));
+                }
+                if grouping.is_full()
+                    && let Some(piece) = grouping.finish()?
+                {
+                    return Ok(Some((Chunk::Groups(piece), (node, rows, groups))));
+                }
+            }
+            let last = groups.take().map(|mut groups| groups.finish()).transpose()?.flatten();
+            Ok(last.map(|piece| (Chunk::Groups(piece), (node, rows, groups))))
+        });
+        Ok(chunks.boxed())
+    }
+
     /// Runs a batch: all input, then the emission.
     async fn emit(
         self: Arc<Self>,
-        inputs: Vec<InputRows>,
+        mut chunks: Chunks,
         context: Arc<BatchContext>,
         schema: SchemaRef,
     ) -> Result<RecordBatch> {
         let batch = context.batch_id;
         let frame = self.keeper.definition().frame(batch, self.keeper.begin(&context)?);
-        for mut input in inputs {
-            while let Some(rows) = input.try_next().await? {
-                let rows = self.rows(&rows)?;
-                self.keeper.update(batch, |groups| groups.update(&rows, &frame))?;
-            }
+        while let Some(chunk) = chunks.try_next().await? {
+            self.keeper.update(batch, |groups| match &chunk {
+                Chunk::Rows(rows) => groups.update(rows, &frame),
+                Chunk::Groups(piece) => groups.merge(piece, &frame),
+            })?;
         }
         let emission =
             self.keeper.finish(batch, frame.evict, |groups, metrics| finish(groups, &frame, metrics))?;
@@ -259,6 +298,19 @@ impl StatefulNode for AggregateNode {
         batch: Arc<BatchContext>,
         schema: SchemaRef,
     ) -> InputRows {
-        once(self.emit(inputs, batch, schema))
+        let node = Arc::clone(&self);
+        let rows = stream::iter(inputs).flatten().map(move |rows| Ok(Chunk::Rows(node.rows(&rows?)?)));
+        once(self.emit(rows.boxed(), batch, schema))
+    }
+
+    fn run_pieces(
+        self: Arc<Self>,
+        pieces: PieceByPiece,
+        batch: Arc<BatchContext>,
+        schema: SchemaRef,
+    ) -> InputRows {
+        let node = Arc::clone(&self);
+        let chunks = pieces.each(move |rows| Arc::clone(&node).chunks(rows));
+        once(self.emit(chunks.boxed(), batch, schema))
     }
 }

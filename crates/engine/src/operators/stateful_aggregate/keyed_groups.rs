@@ -10,6 +10,7 @@ use super::{
     batch::{Counts, Emission, Frame, Rows},
     buffer_set::BufferSet,
     groups::Groups,
+    piece_groups::PieceGroups,
     spec::Spec,
 };
 use crate::{
@@ -114,6 +115,28 @@ impl KeyedGroups {
         all.map(|(id, _)| u32::try_from(id).unwrap_or(u32::MAX)).collect()
     }
 
+    /// Counts rows of a key; whether they are in time.
+    #[inline(always)]
+    fn admit(&mut self, id: u32, time: Option<i64>, rows: i64, late: Option<i64>) -> bool {
+        self.counts.offered += rows;
+        if let (Some(time), Some(late)) = (time, late)
+            && time <= late
+        {
+            self.counts.late += rows;
+            self.late.insert(id);
+            return false;
+        }
+        self.counts.applied += rows;
+        if !self.exists[id as usize] {
+            self.enter(id, time);
+        }
+        if self.touched[id as usize] != self.epoch {
+            self.touched[id as usize] = self.epoch;
+            self.dirty.push(id);
+        }
+        true
+    }
+
     fn stored(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut columns = self.keys.columns(ids)?;
         columns.extend(self.buffers.export(ids)?);
@@ -132,32 +155,34 @@ impl Groups for KeyedGroups {
         let mut slots: Vec<u32> = Vec::with_capacity(rows.len);
         for (row, id) in ids.iter().enumerate() {
             let time = times.as_ref().filter(|t| t.is_valid(row)).map(|t| t.value(row));
-            if let (Some(time), Some(late)) = (time, frame.late)
-                && time <= late
-            {
-                self.late.insert(*id);
+            if !self.admit(*id, time, 1, frame.late) {
                 continue;
-            }
-            if !self.exists[*id as usize] {
-                self.enter(*id, time);
-            }
-            if self.touched[*id as usize] != self.epoch {
-                self.touched[*id as usize] = self.epoch;
-                self.dirty.push(*id);
             }
             slots.push(*id);
             picked.push(row as u32);
         }
-        let (offered, applied) = (rows.len as i64, slots.len() as i64);
-        self.counts.offered += offered;
-        self.counts.applied += applied;
-        self.counts.late += offered - applied;
         let arrival = Arrival { batch: frame.batch, row: self.arrived };
-        self.arrived += offered;
+        self.arrived += i64::try_from(rows.len).unwrap_or(i64::MAX);
         let taken = (picked.len() < rows.len).then(|| UInt32Array::from(picked));
         self.buffers.update(&slots, &rows.arguments, taken.as_ref(), arrival)?;
         self.ids = ids;
         Ok(())
+    }
+
+    fn merge(&mut self, piece: &PieceGroups, frame: &Frame) -> Result<()> {
+        let mut ids = vec![];
+        self.keys.intern(&piece.keys, piece.rows.len(), &mut ids)?;
+        self.admit_keys();
+        let times = self.times(&piece.keys)?;
+        let (mut slots, mut picked) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for (group, (id, rows)) in ids.iter().zip(&piece.rows).enumerate() {
+            let time = times.as_ref().filter(|t| t.is_valid(group)).map(|t| t.value(group));
+            if self.admit(*id, time, *rows, frame.late) {
+                slots.push(*id);
+                picked.push(group as u32);
+            }
+        }
+        self.buffers.merge(&slots, &piece.buffers_of(picked)?)
     }
 
     fn finish(&mut self, frame: &Frame) -> Result<(Emission, Counts)> {

@@ -13,6 +13,7 @@ mod key_slots;
 mod keyed_groups;
 mod pane_grid;
 mod pane_groups;
+mod piece_groups;
 mod session_groups;
 mod sliding_pass;
 mod spec;

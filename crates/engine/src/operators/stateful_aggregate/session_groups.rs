@@ -23,6 +23,7 @@ use super::{
     buffer_set::BufferSet,
     groups::Groups,
     key_slots::{KeySlots, Place},
+    piece_groups::PieceGroups,
     spec::Spec,
 };
 use crate::{
@@ -345,6 +346,10 @@ impl Groups for SessionGroups {
         self.buffers.update(&slots, &rows.arguments, taken.as_ref(), arrival)?;
         self.ids = ids;
         Ok(())
+    }
+
+    fn merge(&mut self, _piece: &PieceGroups, _frame: &Frame) -> Result<()> {
+        Err(SparkError::internal("sessions are not grouped beforehand"))
     }
 
     fn finish(&mut self, frame: &Frame) -> Result<(Emission, Counts)> {
