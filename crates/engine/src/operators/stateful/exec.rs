@@ -107,9 +107,6 @@ pub fn once(rows: impl Future<Output = Result<RecordBatch>> + Send + 'static) ->
 
 /// All partitions of `input`, one after the other.
 fn in_order(input: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<InputRows> {
-    if let Some(pieces) = PieceByPiece::of(input, context)? {
-        return Ok(not_empty(pieces.rows()));
-    }
     let partitions = input.properties().partitioning.partition_count();
     let parts = (0..partitions).map(|i| input.execute(i, Arc::clone(context))).collect::<Result<Vec<_>>>()?;
     Ok(not_empty(stream::iter(parts).flatten()))
@@ -180,15 +177,17 @@ impl ExecutionPlan for StatefulExec {
         let batch = BatchContext::of(&context)?;
         let most = context.session_config().batch_size().max(1);
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&batch));
-        let pieces = match &self.inputs[..] {
-            [input] => PieceByPiece::of(input, &context)?,
-            _ => None,
-        };
-        let rows = match pieces {
-            Some(pieces) => node.run_pieces(pieces, batch, self.schema()),
-            None => {
-                let inputs = self.inputs.iter().map(|i| in_order(i, &context)).collect::<Result<Vec<_>>>()?;
-                node.run(inputs, batch, self.schema())
+        let rows = match &self.inputs[..] {
+            [input] => match PieceByPiece::of(input, &context)? {
+                Some(pieces) => node.run_pieces(pieces, batch, self.schema()),
+                None => node.run(vec![in_order(input, &context)?], batch, self.schema()),
+            },
+            inputs => {
+                let inputs = inputs.iter().map(|input| match PieceByPiece::of(input, &context)? {
+                    Some(pieces) => Ok(not_empty(pieces.rows())),
+                    None => in_order(input, &context),
+                });
+                node.run(inputs.collect::<Result<_>>()?, batch, self.schema())
             }
         };
         let rows = rows.map_ok(move |all| {

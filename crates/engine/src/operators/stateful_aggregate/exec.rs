@@ -174,26 +174,29 @@ impl AggregateNode {
 
     /// What is ready to be put into the groups, of the rows of one piece.
     fn chunks(self: Arc<Self>, rows: SendableRecordBatchStream) -> Result<Chunks> {
-        let groups = PieceGrouping::new(self.keeper.definition())?;
-        let chunks = stream::try_unfold((self, rows, groups), |(node, mut rows, mut groups)| async move {
-            while let Some(batch) = rows.try_next().await? {
-                let evaluated = node.rows(&batch)?;
-                let Some(grouping) = &mut groups else {
-                    return Ok(Some((Chunk::Rows(evaluated), (node, rows, groups))));
-                };
-                if let Some(evaluated) = grouping.offer(evaluated)? {
-                    groups = None;
-                    return Ok(Some((Chunk::Rows(evaluated), (node, rows, groups))));
+        let grouping = |node: &Self| PieceGrouping::new(node.keeper.definition());
+        let groups = grouping(&self)?;
+        let chunks =
+            stream::try_unfold((self, rows, groups), move |(node, mut rows, mut groups)| async move {
+                while let Some(batch) = rows.try_next().await? {
+                    let evaluated = node.rows(&batch)?;
+                    let Some(open) = &mut groups else {
+                        return Ok(Some((Chunk::Rows(evaluated), (node, rows, groups))));
+                    };
+                    if let Some(evaluated) = open.offer(evaluated)? {
+                        groups = None;
+                        return Ok(Some((Chunk::Rows(evaluated), (node, rows, groups))));
+                    }
+                    if open.is_full()
+                        && let Some(full) = std::mem::replace(&mut groups, grouping(&node)?)
+                        && let Some(piece) = full.finish()?
+                    {
+                        return Ok(Some((Chunk::Groups(piece), (node, rows, groups))));
+                    }
                 }
-                if grouping.is_full()
-                    && let Some(piece) = grouping.finish()?
-                {
-                    return Ok(Some((Chunk::Groups(piece), (node, rows, groups))));
-                }
-            }
-            let last = groups.take().map(|mut groups| groups.finish()).transpose()?.flatten();
-            Ok(last.map(|piece| (Chunk::Groups(piece), (node, rows, groups))))
-        });
+                let last = groups.take().map(PieceGrouping::finish).transpose()?.flatten();
+                Ok(last.map(|piece| (Chunk::Groups(piece), (node, rows, groups))))
+            });
         Ok(chunks.boxed())
     }
 

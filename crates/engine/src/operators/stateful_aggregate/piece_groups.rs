@@ -57,7 +57,6 @@ impl PieceGroups {
 /// Makes a [`PieceGroups`].
 #[derive(Debug)]
 pub(super) struct PieceGrouping {
-    spec: Spec,
     grid: Option<PaneGrid>,
     keys: KeyTable,
     buffers: BufferSet,
@@ -78,7 +77,6 @@ impl PieceGrouping {
             return Ok(None);
         }
         Ok(Some(Self {
-            spec: spec.clone(),
             grid: spec.window.map(PaneGrid::new),
             keys: KeyTable::new(&spec.key_types)?,
             buffers: BufferSet::new(&spec.calls)?,
@@ -93,11 +91,7 @@ impl PieceGrouping {
     /// Takes rows. At the start they are given back if grouping them is not worth it: then those after
     /// them are not either.
     pub(super) fn offer(&mut self, rows: Rows) -> Result<Option<Rows>> {
-        if !self.groups.is_empty() || self.null_time > 0 {
-            self.take(&rows)?;
-            return Ok(None);
-        }
-        if !self.pays(&rows)? {
+        if self.is_empty() && !self.pays(&rows)? {
             return Ok(Some(rows));
         }
         self.take(&rows)?;
@@ -119,40 +113,32 @@ impl PieceGrouping {
         Ok(hashes.len() * LEAST_ROWS <= probe.len)
     }
 
+    /// Whether no rows were taken.
+    fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.null_time == 0
+    }
+
     /// Whether the groups should be handed on.
     pub(super) fn is_full(&self) -> bool {
         self.groups.len() > MOST_GROUPS
     }
 
-    /// The groups, unless no rows were taken; none are left.
-    pub(super) fn finish(&mut self) -> Result<Option<PieceGroups>> {
-        if self.groups.is_empty() && self.null_time == 0 {
+    /// The groups, unless no rows were taken.
+    pub(super) fn finish(self) -> Result<Option<PieceGroups>> {
+        if self.is_empty() {
             return Ok(None);
         }
         let keys: Vec<u32> = self.groups.iter().map(|(_, key)| *key).collect();
         // Slots are given out one after the other.
         let slots: Vec<u32> = (0..).take(self.groups.len()).collect();
         let panes = self.groups.iter().map(|(pane, _)| *pane);
-        let piece = PieceGroups {
+        Ok(Some(PieceGroups {
             keys: self.keys.columns(&keys)?,
             panes: if self.grid.is_some() { panes.collect() } else { vec![] },
-            rows: std::mem::take(&mut self.rows),
             buffers: self.buffers.export(&slots)?,
+            rows: self.rows,
             null_time: self.null_time,
-        };
-        self.clear()?;
-        Ok(Some(piece))
-    }
-
-    fn clear(&mut self) -> Result<()> {
-        self.keys = KeyTable::new(&self.spec.key_types)?;
-        self.buffers = BufferSet::new(&self.spec.calls)?;
-        self.recent.clear();
-        self.slots.clear();
-        self.groups.clear();
-        self.rows.clear();
-        self.null_time = 0;
-        Ok(())
+        }))
     }
 
     fn take(&mut self, rows: &Rows) -> Result<()> {
