@@ -14,7 +14,7 @@ use datafusion::{
     },
     execution::SessionState,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, lit,
+        BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, lit,
         utils::{conjunction, split_conjunction},
     },
     optimizer::{Optimizer, OptimizerRule, simplify_expressions::SimplifyExpressions},
@@ -25,7 +25,6 @@ use super::{
     never_met::{is_never, is_null},
     null_intolerant::is_null_intolerant,
     self_comparison,
-    stream_join::{is_over_stream, is_stream_join},
 };
 use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow};
 
@@ -44,80 +43,12 @@ pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Resul
                 });
             }
             filter.predicate = conjunction(conjuncts).unwrap_or_else(|| lit(true));
-            filter.input = Arc::new(never_joined_below(Arc::unwrap_or_clone(filter.input), session)?.data);
             let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
             settled(filter, |condition, schema| literal(condition) && is_never(condition, schema))
         }
-        LogicalPlan::Join(join) if matches!(join.join_type, JoinType::Left | JoinType::Full) => {
-            never_joined(join, session)
-        }
         node => Ok(Transformed::no(node)),
     })
     .data()
-}
-
-/// The join that a filter comes down to, see [`never_joined`].
-fn never_joined_below(plan: LogicalPlan, session: &SessionState) -> Result<Transformed<LogicalPlan>> {
-    match plan {
-        LogicalPlan::Join(join) if matches!(join.join_type, JoinType::Inner | JoinType::LeftSemi) => {
-            never_joined(join, session)
-        }
-        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
-            plan.map_children(|child| never_joined_below(child, session))
-        }
-        plan => Ok(Transformed::no(plan)),
-    }
-}
-
-/// `join`, whose condition is nothing but `false` where one of its conjuncts is never met.
-///
-/// Spark moves such a conjunct to the left side before it finds out, and keeps the others: not
-/// where the join is outer on that side, nor where a filter comes down to it in the same step.
-fn never_joined(mut join: Join, session: &SessionState) -> Result<Transformed<LogicalPlan>> {
-    if !is_stream_join(&join) {
-        return Ok(Transformed::no(LogicalPlan::Join(join)));
-    }
-    let mut never = false;
-    for conjunct in join.filter.iter().flat_map(split_conjunction) {
-        never |= never_constant(conjunct, &join.schema, session)?;
-    }
-    if never {
-        (join.on, join.filter) = (vec![], Some(lit(false)));
-    }
-    Ok(Transformed::new_transformed(LogicalPlan::Join(join), never))
-}
-
-/// Moves what is never met in the ON of a join over streams to the join's left side, as Spark does
-/// once outer joins are narrowed.
-pub(super) fn settle_joins(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    plan.transform_up(|node| match node {
-        LogicalPlan::Join(mut join)
-            if is_over_stream(&join) && matches!(join.join_type, JoinType::Inner | JoinType::LeftSemi) =>
-        {
-            let conjuncts: Vec<Expr> = join.filter.iter().flat_map(split_conjunction).cloned().collect();
-            let mut left = Vec::new();
-            for conjunct in &conjuncts {
-                if !never_constant(conjunct, &join.schema, session)? {
-                    left.push(conjunct.clone());
-                }
-            }
-            if left.len() == conjuncts.len() {
-                return Ok(Transformed::no(LogicalPlan::Join(join)));
-            }
-            let conditional = join.join_type != JoinType::Inner && join.on.is_empty();
-            join.filter = conjunction(left).or_else(|| conditional.then(|| lit(true)));
-            join.left = Arc::new(without_rows(Arc::unwrap_or_clone(join.left))?);
-            Ok(Transformed::yes(LogicalPlan::Join(join)))
-        }
-        node => Ok(Transformed::no(node)),
-    })
-    .data()
-}
-
-/// Whether a condition reads no column and is never met.
-fn never_constant(condition: &Expr, schema: &DFSchema, session: &SessionState) -> Result<bool> {
-    let reads_none = condition.column_refs().is_empty() && !condition.is_volatile();
-    Ok(reads_none && is_never(&constant(condition, session)?, schema))
 }
 
 /// A condition over `plan` in terms of what its columns are made of, as far as a condition on no
@@ -304,7 +235,7 @@ fn is_always(condition: &Expr) -> bool {
 }
 
 /// `plan` under a condition that is never met.
-fn without_rows(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(super) fn without_rows(plan: LogicalPlan) -> Result<LogicalPlan> {
     if !is_streaming(&plan) {
         return Filter::try_new(lit(false), Arc::new(plan)).map(LogicalPlan::Filter);
     }

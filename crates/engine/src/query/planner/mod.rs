@@ -15,6 +15,7 @@ mod grouping_sets;
 mod infer_filters;
 mod instantiate;
 mod join_order;
+mod never_joined;
 mod never_met;
 mod null_intolerant;
 mod outer_join;
@@ -121,7 +122,8 @@ async fn plan_ids(
     let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
     let held = coalesced::hold(expensive::put_up(bound)?)?;
-    let settled = constant_filters::settle_written(constant_keys::sink(held)?, &session)?;
+    let joined = never_joined::settle_written(constant_keys::sink(held)?, &session)?;
+    let settled = constant_filters::settle_written(joined, &session)?;
     let prepared = stream_join::prepare(settled, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;

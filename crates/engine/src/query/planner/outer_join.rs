@@ -25,6 +25,25 @@ impl Refused {
         Self { session }
     }
 
+    /// What `join` right below `filter` is narrowed to.
+    pub(super) fn kind(&self, filter: &Filter, join: &Join) -> Result<JoinType> {
+        use JoinType::{Full, Inner, Left, Right};
+        if !is_over_stream(join) {
+            return Ok(join.join_type);
+        }
+        Ok(match join.join_type {
+            Left if self.refuses(filter, join, true)? => Inner,
+            Right if self.refuses(filter, join, false)? => Inner,
+            Full => match (self.refuses(filter, join, false)?, self.refuses(filter, join, true)?) {
+                (true, true) => Inner,
+                (true, false) => Left,
+                (false, true) => Right,
+                (false, false) => Full,
+            },
+            kind => kind,
+        })
+    }
+
     /// Whether a conjunct of `filter` is met by no row whose columns of one side are null.
     fn refuses(&self, filter: &Filter, join: &Join, right: bool) -> Result<bool> {
         let side = if right { join.right.schema() } else { join.left.schema() };
@@ -77,21 +96,10 @@ impl OptimizerRule for Refused {
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = &plan else { return Ok(Transformed::no(plan)) };
         let LogicalPlan::Join(join) = filter.input.as_ref() else { return Ok(Transformed::no(plan)) };
-        if !is_over_stream(join) {
+        let kind = self.kind(filter, join)?;
+        if kind == join.join_type {
             return Ok(Transformed::no(plan));
         }
-        use JoinType::{Full, Inner, Left, Right};
-        let kind = match join.join_type {
-            Left if self.refuses(filter, join, true)? => Inner,
-            Right if self.refuses(filter, join, false)? => Inner,
-            Full => match (self.refuses(filter, join, false)?, self.refuses(filter, join, true)?) {
-                (true, true) => Inner,
-                (true, false) => Left,
-                (false, true) => Right,
-                (false, false) => return Ok(Transformed::no(plan)),
-            },
-            _ => return Ok(Transformed::no(plan)),
-        };
         let narrow = Join::try_new(
             join.left.clone(),
             join.right.clone(),

@@ -21,8 +21,8 @@ use datafusion::{
 };
 
 use super::{
-    constant_filters, has_subqueries, infer_filters, is_streaming, join_order, outer_join, semi_join,
-    window_filters,
+    constant_filters, has_subqueries, infer_filters, is_streaming, join_order, never_joined, outer_join,
+    semi_join, window_filters,
 };
 use crate::{
     Result,
@@ -51,7 +51,7 @@ pub(super) fn prepare(plan: LogicalPlan, session: &SessionState) -> Result<Logic
         rules
     };
     let narrowed = run(plan, outer(session))?;
-    let plan = constant_filters::settle_joins(narrowed, session)?;
+    let plan = never_joined::settle(narrowed, session)?;
     // What is never met says nothing of the other side.
     let plan = constant_filters::settle_before_inference(run(plan, narrow())?, session)?;
     let inferred = infer_filters::infer(plan)?;
