@@ -17,6 +17,7 @@ use super::{
 use crate::{
     expression::{
         Input, TypedExpr,
+        arithmetic::overflow,
         cast::datetime::{MICROS_PER_DAY, MICROS_PER_SECOND},
         implicit_cast, literal,
     },
@@ -129,10 +130,11 @@ fn make_timestamp_kernel(args: &Args) -> Result<ArrayRef> {
                 return Err(format!("Invalid value for SecondOfMinute (valid values 0 - 59): {second}"));
             }
             let of_day = (i64::from(hour) * 60 + i64::from(minute)) * 60 * MICROS_PER_SECOND + micros;
-            Ok(i64::from(days) * MICROS_PER_DAY + of_day)
+            Ok(i64::from(days).checked_mul(MICROS_PER_DAY).and_then(|midnight| midnight.checked_add(of_day)))
         })();
         match wall {
-            Ok(wall) => Ok(Some(zone.to_utc(wall))),
+            Ok(Some(wall)) => Ok(Some(zone.to_utc(wall))),
+            Ok(None) => Err(overflow("long overflow", "")),
             Err(reason) if args.evaluation.ansi() => Err(out_of_bounds(reason)),
             Err(_) => Ok(None),
         }

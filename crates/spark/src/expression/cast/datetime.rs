@@ -16,7 +16,7 @@ use millstream_engine::{Result, time::Zone};
 
 use super::{missing, number};
 use crate::{
-    expression::coercion::is_integral,
+    expression::{arithmetic::overflow, coercion::is_integral},
     functions::{Evaluation, Mode},
 };
 
@@ -30,8 +30,12 @@ pub(super) fn cast(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> R
         (T::Date32, T::Timestamp(_, own)) => {
             let days = array.as_primitive::<Date32Type>();
             let zone = if own.is_some() { zone } else { Zone::UTC };
-            let micros =
-                days.unary::<_, TimestampMicrosecondType>(|d| zone.to_utc(i64::from(d) * MICROS_PER_DAY));
+            let midnight = |day: i32| i64::from(day).checked_mul(MICROS_PER_DAY).map(|m| zone.to_utc(m));
+            let micros: PrimitiveArray<TimestampMicrosecondType> = match evaluation.mode {
+                Mode::Try => days.unary_opt(midnight),
+                // Dates reach further than timestamps, and no mode lets them wrap.
+                _ => days.try_unary(|day| midnight(day).ok_or_else(|| overflow("long overflow", "")))?,
+            };
             Ok(Arc::new(micros.with_data_type(to.clone())))
         }
         // Legacy: a date is no number.
@@ -191,4 +195,30 @@ fn to_timestamp(array: &ArrayRef, to: &DataType, evaluation: Evaluation) -> Resu
         other => return Err(missing(other, to)),
     };
     Ok(Arc::new(micros.with_data_type(to.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::{array::Date32Array, buffer::NullBuffer};
+
+    use super::*;
+
+    #[test]
+    fn a_date_beyond_timestamps_is_an_error_and_nothing_where_it_is_null() {
+        let to = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
+        let in_mode = |mode| Evaluation { mode, zone: Zone::UTC };
+        // 10 January 294247 is the last day of which a timestamp knows the midnight.
+        let dates = |days: i32, valid| {
+            let nulls = NullBuffer::from(vec![true, valid]);
+            Arc::new(Date32Array::new(vec![106_751_991, days].into(), Some(nulls))) as ArrayRef
+        };
+        for mode in [Mode::Ansi, Mode::Legacy] {
+            let error = cast(&dates(106_751_992, true), &to, in_mode(mode)).unwrap_err();
+            assert!(error.to_string().contains("long overflow"), "{error}");
+            let cast = cast(&dates(i32::MIN, false), &to, in_mode(mode)).unwrap();
+            assert_eq!(cast.as_primitive::<TimestampMicrosecondType>().value(0), 9_223_372_022_400_000_000);
+            assert_eq!(cast.null_count(), 1);
+        }
+        assert_eq!(cast(&dates(106_751_992, true), &to, in_mode(Mode::Try)).unwrap().null_count(), 1);
+    }
 }
