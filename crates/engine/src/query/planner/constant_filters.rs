@@ -125,10 +125,18 @@ fn settle_where(
     })?;
     let plan = if simpler.transformed { simplified(simpler.data, session)? } else { simpler.data };
     plan.transform_up(|node| match node {
+        // Spark has made one filter of the two, of which nothing is left but `false`.
+        LogicalPlan::Filter(filter) if is_no_rows(&filter.input) && !filter.predicate.is_volatile() => {
+            Ok(Transformed::yes(Arc::unwrap_or_clone(filter.input)))
+        }
         LogicalPlan::Filter(filter) => settled(filter, &is_never),
         node => Ok(Transformed::no(node)),
     })
     .data()
+}
+
+fn is_no_rows(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Extension(extension) if extension.node.as_any().is::<NoRows>())
 }
 
 /// Spark's `SimplifyConditionals`, as far as DataFusion does not do it: a value that is the same in

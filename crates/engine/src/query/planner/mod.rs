@@ -10,6 +10,7 @@ mod constant_filters;
 mod constant_keys;
 mod deduplicated_columns;
 mod expensive;
+mod first_batch;
 mod global_groups;
 mod grouping_sets;
 mod infer_filters;
@@ -133,7 +134,7 @@ async fn plan_ids(
     };
     let fewer = redundant_aggregates::remove(prune(pushed)?)?;
     let pruned = if fewer.transformed { prune(fewer.data)? } else { fewer.data };
-    unsupported::check_planned(&pruned)?;
+    first_batch::check(&pruned)?;
     let rewritten = rewrite::rewrite(coalesced::release(pruned)?, spec.output_mode, &spec.conf)?;
 
     // Pruning the columns of a union loses its marks once more.

@@ -7,7 +7,7 @@ use datafusion::{
     logical_expr::{Aggregate, Expr, Join, LogicalPlan, SkipType},
 };
 
-use super::{is_streaming, stream_join::is_stream_join};
+use super::is_streaming;
 use crate::{
     Result, SparkError,
     operators::aggregate::SparkAggregate,
@@ -98,7 +98,7 @@ fn check_mode(aggregates: &[&Aggregate], mode: OutputMode) -> Result<()> {
 }
 
 /// Whether an aggregate groups by a session window.
-fn session_key(aggregate: &Aggregate) -> bool {
+pub(super) fn session_key(aggregate: &Aggregate) -> bool {
     aggregate.schema.fields().iter().take(aggregate.group_expr.len()).any(|key| is_session_window(key))
 }
 
@@ -310,34 +310,6 @@ fn check_supported(plan: &LogicalPlan) -> Result<()> {
     plan.inputs().into_iter().try_for_each(check_supported)
 }
 
-/// Refuses what Spark finds when it plans the first batch, from the sink downwards, in a plan
-/// whose filters are where they belong.
-pub(super) fn check_planned(plan: &LogicalPlan) -> Result<()> {
-    match plan {
-        LogicalPlan::Aggregate(aggregate)
-            if is_streaming(&aggregate.input)
-                && session_key(aggregate)
-                && aggregate.group_expr.iter().filter(|key| !is_dropped(key, aggregate)).count() == 1 =>
-        {
-            return Err(illegal(
-                "Global aggregation with session window in streaming query is not supported.",
-            ));
-        }
-        LogicalPlan::Join(join) if is_stream_join(join) && JoinCondition::of(join).keys.is_empty() => {
-            return Err(SparkError::new("_LEGACY_ERROR_TEMP_1181"));
-        }
-        _ => {}
-    }
-    plan.inputs().into_iter().try_for_each(check_planned)
-}
-
-/// Whether Spark's optimiser drops a key beside others: a constant, unless keys have become
-/// columns of a projection below to share an argument between the two uses `count_if` makes of it.
-fn is_dropped(key: &Expr, aggregate: &Aggregate) -> bool {
-    let shares = |call: &Expr| matches!(call.clone().unalias(), Expr::AggregateFunction(f) if f.func.name() == "count_if");
-    key.column_refs().is_empty() && !key.is_volatile() && !aggregate.aggr_expr.iter().any(shares)
-}
-
-fn illegal(message: &str) -> SparkError {
+pub(super) fn illegal(message: &str) -> SparkError {
     SparkError::new("_LEGACY_ERROR_TEMP_3102").with("msg", message)
 }
