@@ -226,6 +226,9 @@ AGGREGATES = (
     [f"F.{fn}('{x}')" for fn in ["count", "sum", "avg", "mean", "min", "max", "stddev", "stddev_samp", "stddev_pop", "std", "variance", "var_samp", "var_pop", "first", "last", "any_value", "collect_list", "collect_set", "approx_count_distinct", "sum_distinct", "count_distinct", "skewness", "kurtosis", "median", "mode"]
      for x in ["i", "e", "dec", "str", "b", "d"]]
     + [f"F.regr_{fn}({pair})" for fn in REGRESSIONS for pair in ["'e', 'i'", "'d', 'i'", "'i', lit(1)", "lit(2), 'i'", "'dec', 'e'", "'str', 'i'", "'b', 'i'"]]
+    + [f"F.histogram_numeric('{x}', lit({nb}))" for x in ["b", "s", "i", "l", "f", "d", "e", "dec", "big", "num", "dt", "ts", "ntz", "t"] for nb in [2, 3, 5]]
+    + [f"F.histogram_numeric('i', lit({nb}))" for nb in [1, None, "'4'"]]
+    + ["F.histogram_numeric('i', 'i')"]
     + ["F.count('*')", "F.count(lit(1))", "F.count_distinct('i', 'str')", "F.max_by('str', 'e')", "F.min_by('str', 'e')", "F.bool_and('t')", "F.every('t')", "F.bool_or('t')", "F.some('t')", "F.first('str', True)", "F.last('str', True)", "F.max('ts')", "F.min('dt')", "F.max('t')", "F.count_if(c('i') > 0)", "F.sum('num')", "F.avg('big')", "F.sum('big')", "F.sum('t')", "F.corr('e', 'e')", "F.covar_pop('e', 'e')", "F.covar_samp('e', 'd')", "F.sum('e') / F.count('e')", "F.sum(c('e') * 2) + 1", "F.sum('e').cast('int')", "F.avg('i').alias('m')", "F.product('e')", "F.percentile_approx('e', 0.5)", "F.percentile('e', 0.5)", "F.bit_and('i')", "F.bit_or('i')", "F.bit_xor('i')", "F.try_sum('l')", "F.try_avg('i')", "F.sum('l')", "F.sum('ts')", "F.avg('str')", "F.approx_count_distinct('i', 0.1)", "F.array_agg('i')", "F.listagg('str', ',')", "F.string_agg('str', ',')", "F.count('i', 'e')" if False else "F.regr_count('e', 'd')"]
 )
 

@@ -1,6 +1,7 @@
 //! Aggregate functions: names and arguments; the aggregates themselves are the engine's.
 
 use datafusion::{
+    arrow::datatypes::DataType,
     common::ScalarValue,
     logical_expr::{Expr, expr::AggregateFunction},
 };
@@ -11,6 +12,7 @@ use millstream_engine::{
 
 use super::{Call, Function, MANY, custom, exprs};
 use crate::{
+    SessionConf,
     expression::{TypedExpr, implicit_cast, literal},
     types,
 };
@@ -77,6 +79,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         MANY,
         aggregate,
     ),
+    custom(&["histogram_numeric"], 2, 2, aggregate),
     custom(&["product"], 1, 1, |_| Err(SparkError::unsupported("the function `product`"))),
 ];
 
@@ -136,6 +139,13 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
             trailing = Some(given.sql);
             check_percentage(shown, &call.args)?;
         }
+        "histogram_numeric" => {
+            let Some(given) = call.args.pop() else { return Err(SparkError::internal("no number of bins")) };
+            let shown = call.args.iter().map(|value| value.sql.as_str()).chain([given.sql.as_str()]);
+            let sql = format!("histogram_numeric({})", shown.collect::<Vec<_>>().join(", "));
+            options.bins = Some(bins(&given, &sql, conf)?);
+            trailing = Some(given.sql);
+        }
         "approx_count_distinct" if call.args.len() == 2 => {
             let deviation = call.args.pop();
             options.relative_sd = match deviation.as_ref().and_then(TypedExpr::literal) {
@@ -177,6 +187,28 @@ fn aggregate(mut call: Call) -> Result<TypedExpr> {
         None,
     ));
     Ok(TypedExpr::new(expr, data_type, nullable, sql))
+}
+
+/// The number of bins that the argument `given` asks for in the call shown as `sql`.
+fn bins(given: &TypedExpr, sql: &str, conf: &SessionConf) -> Result<u32> {
+    let mismatch = |kind: &str| {
+        SparkError::new(&format!("DATATYPE_MISMATCH.{kind}")).with("sqlExpr", format!("\"{sql}\""))
+    };
+    match implicit_cast(given.clone(), &DataType::Int32, conf)?.literal() {
+        Some(ScalarValue::Int32(Some(bins))) if *bins >= 2 => Ok(bins.unsigned_abs()),
+        Some(ScalarValue::Int32(Some(bins))) => Err(mismatch("VALUE_OUT_OF_RANGE")
+            .with("exprName", "nb")
+            .with("valueRange", format!("[2, {}]", i32::MAX))
+            .with("currentValue", bins.to_string())),
+        Some(_) => Err(mismatch("UNEXPECTED_NULL").with("exprName", "nb")),
+        None if given.expr.column_refs().is_empty() => {
+            Err(SparkError::unsupported("`histogram_numeric` with a number of bins that is no literal"))
+        }
+        None => Err(mismatch("NON_FOLDABLE_INPUT")
+            .with("inputName", "`nb`")
+            .with("inputType", "\"INT\"")
+            .with("inputExpr", format!("\"{}\"", given.sql))),
+    }
 }
 
 /// Refuses a literal percentage outside of 0 to 1.

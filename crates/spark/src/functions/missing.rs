@@ -39,7 +39,6 @@ pub(super) const MISSING: &[&str] = &[
     "from_csv",
     "from_protobuf",
     "from_xml",
-    "histogram_numeric",
     "hll_sketch_agg",
     "hll_sketch_estimate",
     "hll_union",

@@ -22,6 +22,7 @@ use super::{
     distinct::Distinct,
     extremum::extremum,
     extremum_by::ExtremumBy,
+    histogram::Histogram,
     hyperloglog::{DEFAULT_RELATIVE_SD, HyperLogLog},
     percentile::{Percentile, Rank},
     positional::Positional,
@@ -41,6 +42,8 @@ pub struct AggregateOptions {
     pub distinct: bool,
     /// `approx_count_distinct(x, rsd)`; Spark's default is 0.05.
     pub relative_sd: Option<f64>,
+    /// `histogram_numeric(x, nb)`, 2 or more.
+    pub bins: Option<u32>,
 }
 
 impl PartialEq for AggregateOptions {
@@ -58,8 +61,8 @@ impl Hash for AggregateOptions {
 }
 
 impl AggregateOptions {
-    fn key(&self) -> (bool, bool, bool, Option<u64>) {
-        (self.ansi, self.ignore_nulls, self.distinct, self.relative_sd.map(f64::to_bits))
+    fn key(&self) -> (bool, bool, bool, Option<u64>, Option<u32>) {
+        (self.ansi, self.ignore_nulls, self.distinct, self.relative_sd.map(f64::to_bits), self.bins)
     }
 }
 
@@ -161,6 +164,9 @@ impl AggregateCall {
             Function::CollectSet => Box::new(CollectSet::new(input)?),
             Function::ApproxCountDistinct => {
                 Box::new(HyperLogLog::new(self.options.relative_sd.unwrap_or(DEFAULT_RELATIVE_SD))?)
+            }
+            Function::Histogram => {
+                Box::new(Histogram::new(input, self.options.bins.map_or(2, |bins| bins.max(2) as usize)))
             }
             Function::Percentile(rank) => Box::new(Percentile::new(*rank, input, output)),
             Function::Median => Box::new(Percentile::new(Rank::Exact, input, output).fixed(vec![0.5])),

@@ -21,6 +21,7 @@ mod distinct;
 mod extremum;
 mod extremum_by;
 mod function;
+mod histogram;
 mod hyperloglog;
 mod percentile;
 mod positional;

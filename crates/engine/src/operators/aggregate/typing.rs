@@ -9,6 +9,7 @@ use super::{
     collect::collected_type,
     covariance::{Regression, Relation},
     extremum::End,
+    histogram::histogram_type,
     hyperloglog,
     percentile::Rank,
     positional::Place,
@@ -30,6 +31,7 @@ pub(super) enum Function {
     Covariance(Relation),
     Extremum(End),
     ExtremumBy(End),
+    Histogram,
     Median,
     Moment(Moment),
     Percentile(Rank),
@@ -62,6 +64,7 @@ const TABLE: &[(&str, Function, usize, usize)] = &[
     ("every", Function::Extremum(End::Min), 1, 1),
     ("first", Function::Positional(Place::First), 1, 1),
     ("first_value", Function::Positional(Place::First), 1, 1),
+    ("histogram_numeric", Function::Histogram, 1, 1),
     ("kurtosis", Function::Moment(Moment::Kurtosis), 1, 1),
     ("last", Function::Positional(Place::Last), 1, 1),
     ("last_value", Function::Positional(Place::Last), 1, 1),
@@ -208,6 +211,10 @@ pub(super) fn resolve(name: &str, args: &[DataType], options: &AggregateOptions)
             inputs = vec![double(1, &args[0])?];
             DataType::Float64
         }
+        Function::Histogram => {
+            inputs = vec![numeric_within(&args[0])?];
+            histogram_type(&inputs[0])
+        }
         Function::Percentile(Rank::Mode) => {
             orderable(&lower, &args[0])?;
             inputs[0].clone()
@@ -308,6 +315,21 @@ fn ranked(input: &DataType) -> Result<DataType> {
         DataType::Date32 | DataType::Timestamp(_, _) | DataType::Duration(_) => Ok(input.clone()),
         other if other.is_numeric() => Ok(other.clone()),
         _ => Err(mismatch(1, "(\"NUMERIC\" or \"DATE\" or \"TIMESTAMP\" or \"ANSI INTERVAL\")")),
+    }
+}
+
+/// What `histogram_numeric` takes: whatever is a number inside.
+fn numeric_within(input: &DataType) -> Result<DataType> {
+    match input {
+        DataType::Utf8 | DataType::Null => Ok(DataType::Float64),
+        DataType::Date32 | DataType::Timestamp(_, _) | DataType::Duration(_) => Ok(input.clone()),
+        DataType::Interval(_) => Err(SparkError::unsupported("`histogram_numeric` of an interval in months")),
+        other if other.is_numeric() => Ok(other.clone()),
+        _ => Err(mismatch(
+            1,
+            "(\"NUMERIC\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\" or \"INTERVAL YEAR TO MONTH\" or \
+             \"INTERVAL DAY TO SECOND\" or \"TIME\")",
+        )),
     }
 }
 
