@@ -99,6 +99,16 @@ def looks_up(program: dict) -> bool:
     return any(step["do"] == "join" and "rows" in program["inputs"][step["right"]["from"]] for plan in plans(program["plan"]) for step in plan["then"])
 
 
+def unions(program: dict) -> int:
+    """How many unions there are."""
+    return sum(step["do"] == "union" for plan in plans(program["plan"]) for step in plan["then"])
+
+
+def leeway(program: dict) -> tuple[bool, bool, int]:
+    """What `compare.verdict` has to know of a program."""
+    return stops_early(program), looks_up(program), unions(program)
+
+
 def show(program: dict) -> str:
     """The query in a line or two, for people."""
 

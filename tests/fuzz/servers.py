@@ -95,7 +95,7 @@ class Pair:
     def differ(self, program: dict) -> tuple[dict, dict, str, str]:
         """Both observations, the kind of their difference and what it is."""
         ours, spark = self.run(program)
-        return ours, spark, *compare.verdict(ours, spark, programs.stops_early(program), programs.looks_up(program))
+        return ours, spark, *compare.verdict(ours, spark, *programs.leeway(program))
 
 
 def connect(url: str) -> SparkSession:

@@ -6,6 +6,9 @@
 //! of a touched key, old and new, merge in the order of their starts (an old one first when
 //! both start together). Functions that depend on order see that order, as in Spark.
 //!
+//! Spark differs: it counts a late session once for each partition it has rows in, an input of a
+//! union being one or more; here it counts once.
+//!
 //! # Invariants
 //! Between batches the sessions of a key are sorted and do not touch. A changed key is
 //! stored with all its sessions, and restoring it replaces what it had.

@@ -198,6 +198,11 @@ fn valid(plan: &LogicalPlan) -> Vec<Expr> {
         }
         LogicalPlan::Sort(sort) => constraints(&sort.input),
         LogicalPlan::Limit(limit) => constraints(&limit.input),
+        LogicalPlan::Unnest(unnest) => {
+            let mut known = constraints(&unnest.input);
+            known.retain(|c| !c.column_refs().iter().any(|column| unnest.exec_columns.contains(*column)));
+            known
+        }
         LogicalPlan::Join(join) => match join.join_type {
             JoinType::Inner => {
                 let mut known = condition(join);
