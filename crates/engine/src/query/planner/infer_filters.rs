@@ -222,11 +222,18 @@ fn valid(plan: &LogicalPlan) -> Vec<Expr> {
         LogicalPlan::Extension(extension) => {
             let any = extension.node.as_any();
             let passes = any.is::<EventTimeWatermark>()
-                || any.is::<TimeWindow>()
+                || any.downcast_ref::<TimeWindow>().is_some_and(|window| window.spec().is_tumbling())
                 || any.is::<SessionWindow>()
                 || any.is::<Deduplicate>();
-            match extension.node.inputs()[..] {
-                [input] if passes => constraints(input),
+            match (extension.node.inputs().as_slice(), any.downcast_ref::<TimeWindow>()) {
+                ([input], _) if passes => constraints(input),
+                // Windows that overlap are made by Spark's `Expand`, of which it knows nothing but what
+                // the edges are compared with.
+                (_, Some(window)) if window.spec().duration() % window.spec().slide() != 0 => {
+                    let mut compared = BTreeSet::new();
+                    null_intolerant(window.time(), &mut compared);
+                    compared.into_iter().map(|column| Expr::Column(column).is_not_null()).collect()
+                }
                 _ => vec![],
             }
         }
