@@ -125,6 +125,7 @@ const NULL_INTOLERANT: &[&str] = &[
     "soundex",
     "space",
     "split",
+    "split_part",
     "sqrt",
     "startswith",
     "substr",
