@@ -44,6 +44,14 @@ impl WindowSpec {
         self.duration == self.slide
     }
 
+    /// True when every instant is in the same number of windows.
+    ///
+    /// A duration that is no multiple of the slide puts some instants in one window more than others;
+    /// Spark plans such windows otherwise (`TimeWindowing`).
+    pub fn is_multiple(&self) -> bool {
+        self.duration % self.slide == 0
+    }
+
     /// Start of the latest window that holds `micros`; wraps around at the end of time, as Spark does.
     pub fn last_start(&self, micros: i64) -> i64 {
         micros.wrapping_sub(micros.wrapping_sub(self.start_time).rem_euclid(self.slide))
@@ -51,7 +59,7 @@ impl WindowSpec {
 
     /// Starts of all windows that hold `micros`, latest first.
     ///
-    /// With a duration that is no multiple of the slide the number varies by one.
+    /// Their number varies by one unless [`WindowSpec::is_multiple`].
     pub fn starts(&self, micros: i64) -> impl Iterator<Item = i64> + use<> {
         let Self { duration, slide, .. } = *self;
         let last = self.last_start(micros);
@@ -84,6 +92,8 @@ mod tests {
                 expected.reverse();
                 assert_eq!(spec.starts(t).collect::<Vec<_>>(), expected, "{spec:?} at {t}");
             }
+            let counts: Vec<_> = (-50..50).map(|t| spec.starts(t).count()).collect();
+            assert_eq!(spec.is_multiple(), counts.iter().all(|count| *count == counts[0]), "{spec:?}");
         }
     }
 }

@@ -229,7 +229,7 @@ fn valid(plan: &LogicalPlan) -> Vec<Expr> {
                 ([input], _) if passes => constraints(input),
                 // Windows that overlap are made by Spark's `Expand`, of which it knows nothing but what
                 // the edges are compared with.
-                (_, Some(window)) if window.spec().duration() % window.spec().slide() != 0 => {
+                (_, Some(window)) if !window.spec().is_multiple() => {
                     let mut compared = BTreeSet::new();
                     null_intolerant(window.time(), &mut compared);
                     compared.into_iter().map(|column| Expr::Column(column).is_not_null()).collect()

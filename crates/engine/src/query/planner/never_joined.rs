@@ -225,7 +225,7 @@ fn own(plan: &LogicalPlan) -> Option<(Vec<Column>, Conjuncts)> {
     let LogicalPlan::Extension(extension) = plan else { return None };
     let any = extension.node.as_any();
     let time = if let Some(window) = any.downcast_ref::<TimeWindow>() {
-        (window.spec().duration() % window.spec().slide() == 0).then(|| window.time())?
+        (window.spec().is_multiple()).then(|| window.time())?
     } else {
         any.downcast_ref::<SessionWindow>()?.time()
     };

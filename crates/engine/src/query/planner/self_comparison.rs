@@ -35,7 +35,7 @@ pub(super) fn answer(filter: &Filter, inferred: bool) -> Result<Transformed<Expr
         let may_be_null = match window_below(&filter.input).filter(|window| reads_window(value, window)) {
             Some(_) if is_computed(value, &filter.input) => return Ok(Transformed::no(expr)),
             // Asked for both edges already, as the time has to be between them.
-            Some(window) if is_field(value) => window.spec().duration() % window.spec().slide() == 0,
+            Some(window) if is_field(value) => window.spec().is_multiple(),
             Some(window) => !window.spec().is_tumbling(),
             None => value.nullable(schema)?,
         };

@@ -85,7 +85,7 @@ fn timed_rows(
     let LogicalPlan::Extension(extension) = &node else { return Ok(Transformed::no(node)) };
     let any = extension.node.as_any();
     let (time, windows) = if let Some(window) = any.downcast_ref::<TimeWindow>() {
-        let exact = window.spec().duration() % window.spec().slide() == 0;
+        let exact = window.spec().is_multiple();
         (window.time(), if exact { Windows::Exact } else { Windows::Inexact })
     } else if let Some(session) = any.downcast_ref::<SessionWindow>() {
         (session.time(), Windows::Exact)
