@@ -13,8 +13,7 @@ use std::{cmp::Ordering, fmt, sync::Arc};
 
 use datafusion::arrow::{
     array::{
-        Array, ArrayRef, AsArray, BinaryArray, GenericListArray, Int64Array, PrimitiveArray, StringArray,
-        StructArray,
+        Array, ArrayRef, AsArray, GenericListArray, Int64Array, PrimitiveArray, StringArray, StructArray,
     },
     compute::cast,
     datatypes::{ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, Int64Type},
@@ -181,7 +180,7 @@ impl KeyTable {
                 vec![from_ints(ints, &self.types[0])?]
             }
             Kind::Bytes(keys) => {
-                let bytes: BinaryArray = ids.iter().map(|id| keys.get(*id)).collect();
+                let bytes = keys.column(ids)?;
                 match self.types[0] {
                     DataType::Utf8 => vec![Arc::new(StringArray::try_from_binary(bytes)?)],
                     _ => vec![Arc::new(bytes)],
@@ -313,7 +312,9 @@ fn canonical<T: ArrowPrimitiveType>(column: &ArrayRef, f: impl Fn(T::Native) -> 
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Date32Array, Float64Array, Int32Array, TimestampMicrosecondArray};
+    use datafusion::arrow::array::{
+        BinaryArray, Date32Array, Float64Array, Int32Array, TimestampMicrosecondArray,
+    };
 
     use super::*;
 

@@ -1,10 +1,16 @@
 //! Grouping keys of one string or binary column.
 
+use datafusion::arrow::{
+    array::BinaryArray,
+    buffer::{NullBuffer, OffsetBuffer},
+};
+
 use super::{
     byte_arena::ByteArena,
     key_lookup::KeyLookup,
     short_keys::{Missing, ShortKeys},
 };
+use crate::{Result, SparkError};
 
 /// Keys looked up together, and so rows after which short ones are remembered.
 const AT_ONCE: usize = 1024;
@@ -71,6 +77,24 @@ impl StringKeys {
             recent.forget(values.get(id));
             values.remove(id);
         });
+    }
+
+    /// The keys of `ids`, row by row.
+    ///
+    /// # Errors
+    /// More than 2 GiB of them, which one Arrow array cannot hold.
+    pub(super) fn column(&self, ids: &[u32]) -> Result<BinaryArray> {
+        let mut bytes = Vec::new();
+        let mut offsets = Vec::with_capacity(ids.len() + 1);
+        offsets.push(0);
+        for id in ids {
+            bytes.extend_from_slice(self.values.get(*id));
+            let end = i32::try_from(bytes.len());
+            offsets.push(end.map_err(|_| SparkError::internal("a batch has more than 2 GiB of keys"))?);
+        }
+        let nulls = self.null.filter(|null| ids.contains(null));
+        let nulls = nulls.map(|null| ids.iter().map(|id| *id != null).collect::<NullBuffer>());
+        Ok(BinaryArray::try_new(OffsetBuffer::new(offsets.into()), bytes.into(), nulls)?)
     }
 
     /// The key of `id`; none is null.

@@ -152,6 +152,25 @@ impl<K: Copy + Default + PartialEq> KeySlots<K> {
         gone
     }
 
+    /// Takes the first places away, as long as `leaves` picks them; costs as much as those are, but
+    /// for one move of the others.
+    pub(super) fn take_while(&mut self, key: u32, leaves: impl FnMut(&Place<K>) -> bool) -> Vec<Place<K>> {
+        let own = self.of(key);
+        let leaving = own.partition_point(leaves);
+        if own.len() - leaving < 2 {
+            // Those that stay have no list.
+            let mut gone = self.take(key);
+            self.put(key, gone.split_off(leaving));
+            return gone;
+        }
+        let Some(entry) = self.entries.get_mut(key as usize) else { return vec![] };
+        // The place used last may be one that leaves.
+        (entry.at, entry.slot) = (K::default(), NONE);
+        let Some(places) = self.lists.get_mut(entry.list as usize) else { return vec![] };
+        self.listed -= leaving;
+        places.drain(..leaving).collect()
+    }
+
     /// Bytes held, estimated.
     pub(super) fn memory(&self) -> usize {
         (self.entries.capacity() + self.listed) * size_of::<Place<K>>()
@@ -182,6 +201,13 @@ mod tests {
         assert_eq!((slots.recent(1, 7), slots.recent(1, 3)), (None, Some(30)));
         let gone: Vec<i64> = slots.extract(1, |p| p.at < 6).iter().map(|p| p.at).collect();
         assert_eq!((gone, shown(&slots, 1), slots.recent(1, 3)), (vec![3, 5], vec![(7, 70)], None));
+        slots.put(2, (1..=5).map(|at| Place::new(at, at as u32)).collect());
+        slots.used(2, Place::new(1, 1));
+        let front = |slots: &mut KeySlots<i64>, to| slots.take_while(2, |p| p.at < to).len();
+        assert_eq!((front(&mut slots, 1), front(&mut slots, 3), slots.listed), (0, 2, 3));
+        assert_eq!((slots.recent(2, 1), slots.recent(2, 4)), (None, None));
+        assert_eq!((front(&mut slots, 5), shown(&slots, 2), slots.listed), (2, vec![(5, 5)], 0));
+        assert_eq!((front(&mut slots, 6), shown(&slots, 2)), (1, vec![]));
         slots.put(2, vec![Place::new(1, 1), Place::new(2, 2)]);
         assert_eq!((slots.lists.len(), shown(&slots, 2)), (1, vec![(1, 1), (2, 2)]));
         assert_eq!(slots.take(2).len(), 2);

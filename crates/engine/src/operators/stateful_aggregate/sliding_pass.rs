@@ -7,8 +7,9 @@
 //! fixed places: the order in which panes are merged, and with it the last bit of a float,
 //! depends on the panes alone, not on batches or restarts.
 //!
-//! Aggregates made here are never changed again, so a pane or an intermediate result can
-//! serve as a result without a copy. Steps are only recorded; the caller runs them.
+//! Panes and the aggregates of tails are never changed here, so they serve as results without a
+//! copy; the aggregate of a head grows with each window. Steps are only recorded; the caller
+//! runs them in order.
 //!
 //! A pass can go on where the pass of an earlier batch ended ([`Stacks`]): each window then
 //! costs a few merges however many panes it has. Stacks are a cache of unchanged panes: when
@@ -17,21 +18,30 @@
 use super::{buffer_set::BufferSet, key_slots::Place, pane_grid::PaneGrid};
 use crate::Result;
 
-/// Aggregates of a block: `(pane, slot)`, and which slots are not panes' own.
-#[derive(Debug, Default)]
-struct Stack {
+/// Aggregates from each pane of a block to its end: `(pane, slot)`, last pane first, without the
+/// panes that no later window starts with; and which slots are not panes' own.
+#[derive(Debug)]
+struct Tail {
     block: i64,
     aggregates: Vec<(i64, u32)>,
     owned: Vec<u32>,
 }
 
+/// The aggregate of a block from its start to where the last window ended.
+#[derive(Debug)]
+struct Head {
+    block: i64,
+    /// The last of the panes taken.
+    last: i64,
+    /// Filled once there is one.
+    slot: Option<u32>,
+}
+
 /// Tail and head aggregates of one key.
 #[derive(Debug, Default)]
 pub(super) struct Stacks {
-    /// Last pane first.
-    tail: Option<Stack>,
-    /// In pane order.
-    head: Option<Stack>,
+    tail: Option<Tail>,
+    head: Option<Head>,
     /// Panes up to here are covered: a change in one of them makes the stacks void.
     covered: i64,
 }
@@ -44,12 +54,14 @@ impl Stacks {
 
     /// The slots to release with the stacks.
     pub(super) fn into_slots(self) -> impl Iterator<Item = u32> {
-        self.tail.into_iter().chain(self.head).flat_map(|stack| stack.owned)
+        let head = self.head.and_then(|head| head.slot);
+        self.tail.into_iter().flat_map(|tail| tail.owned).chain(head)
     }
 
     /// Number of slots the stacks hold.
     pub(super) fn slots(&self) -> usize {
-        self.tail.iter().chain(&self.head).map(|stack| stack.owned.len()).sum()
+        let tail = self.tail.as_ref().map_or(0, |tail| tail.owned.len());
+        tail + usize::from(self.head.as_ref().is_some_and(|head| head.slot.is_some()))
     }
 }
 
@@ -58,6 +70,8 @@ pub(super) struct SlidingPass<'a> {
     grid: &'a PaneGrid,
     panes: &'a [Place<i64>],
     stacks: Stacks,
+    /// Number of the first pane after those of the head, once it was searched.
+    next: Option<usize>,
 }
 
 /// Merge steps and the slots they fill that are to be released after evaluation.
@@ -67,25 +81,10 @@ pub(super) struct Steps {
     pub(super) temporary: Vec<u32>,
 }
 
-impl Steps {
-    /// A new slot, owned by `owner`, holding `first` merged with `second`.
-    fn combine(
-        buffers: &mut BufferSet,
-        merges: &mut Vec<(u32, u32)>,
-        first: u32,
-        second: u32,
-    ) -> Result<u32> {
-        let slot = buffers.allocate()?;
-        merges.push((first, slot));
-        merges.push((second, slot));
-        Ok(slot)
-    }
-}
-
 impl<'a> SlidingPass<'a> {
     /// A pass that goes on with `stacks`, which cover unchanged panes only.
     pub(super) fn new(grid: &'a PaneGrid, panes: &'a [Place<i64>], stacks: Stacks) -> Self {
-        Self { grid, panes, stacks }
+        Self { grid, panes, stacks, next: None }
     }
 
     /// The stacks after the pass, for the next one.
@@ -105,17 +104,18 @@ impl<'a> SlidingPass<'a> {
         let first = self.grid.first_pane(window);
         let block = first.div_euclid(length);
         let boundary = (block + 1) * length;
-        let Self { panes, stacks, .. } = self;
+        let Self { panes, stacks, next, .. } = self;
 
         if stacks.tail.as_ref().is_none_or(|tail| tail.block != block) {
-            let mut tail = Stack { block, ..Stack::default() };
+            let mut tail = Tail { block, aggregates: vec![], owned: vec![] };
             let from = panes.partition_point(|p| p.at < first);
             let to = panes.partition_point(|p| p.at < boundary);
             for Place { at: pane, slot, .. } in panes[from..to].iter().rev() {
                 let whole = match tail.aggregates.last() {
                     None => *slot,
                     Some((_, after)) => {
-                        let whole = Steps::combine(buffers, &mut steps.merges, *slot, *after)?;
+                        let whole = buffers.allocate()?;
+                        steps.merges.extend([(*slot, whole), (*after, whole)]);
                         tail.owned.push(whole);
                         whole
                     }
@@ -125,41 +125,39 @@ impl<'a> SlidingPass<'a> {
             // Results of earlier windows may be aggregates of the stack that goes.
             steps.temporary.extend(stacks.tail.replace(tail).into_iter().flat_map(|old| old.owned));
         }
-        let tail = stacks.tail.as_ref().and_then(|tail| {
-            // The longest tail that starts in the window: aggregates descend by pane.
-            let inside = tail.aggregates.partition_point(|(pane, _)| *pane >= first);
-            inside.checked_sub(1).map(|i| tail.aggregates[i].1)
+        let tail = stacks.tail.as_mut().and_then(|tail| {
+            // Windows ascend, so what starts before this one is done with.
+            while tail.aggregates.last().is_some_and(|(pane, _)| *pane < first) {
+                tail.aggregates.pop();
+            }
+            tail.aggregates.last().map(|(_, slot)| *slot)
         });
 
         if stacks.head.as_ref().is_none_or(|head| head.block != block + 1) {
-            let head = Stack { block: block + 1, ..Stack::default() };
-            steps.temporary.extend(stacks.head.replace(head).into_iter().flat_map(|old| old.owned));
+            let head = Head { block: block + 1, last: boundary - 1, slot: None };
+            steps.temporary.extend(stacks.head.replace(head).and_then(|old| old.slot));
+            *next = None;
         }
-        let mut head = None;
-        if let Some(stack) = &mut stacks.head {
-            let done = stack.aggregates.last().map_or(boundary - 1, |(pane, _)| *pane);
-            let from = panes.partition_point(|p| p.at <= done);
-            for Place { at: pane, slot, .. } in panes[from..].iter().take_while(|p| p.at < first + length) {
-                let whole = match stack.aggregates.last() {
-                    None => *slot,
-                    Some((_, before)) => {
-                        let whole = Steps::combine(buffers, &mut steps.merges, *before, *slot)?;
-                        stack.owned.push(whole);
-                        whole
-                    }
+        let mut grown = None;
+        if let Some(head) = &mut stacks.head {
+            let next = next.get_or_insert_with(|| panes.partition_point(|p| p.at <= head.last));
+            let coming = panes.get(*next..).unwrap_or_default();
+            for Place { at: pane, slot, .. } in coming.iter().take_while(|p| p.at < first + length) {
+                let whole = match head.slot {
+                    Some(whole) => whole,
+                    None => *head.slot.insert(buffers.allocate()?),
                 };
-                stack.aggregates.push((*pane, whole));
+                steps.merges.push((*slot, whole));
+                head.last = *pane;
+                *next += 1;
             }
-            head = stack.aggregates.last().map(|(_, slot)| *slot);
+            grown = head.slot;
         }
         stacks.covered = first + length - 1;
-        match (tail, head) {
-            (Some(tail), Some(head)) => {
-                let whole = Steps::combine(buffers, &mut steps.merges, tail, head)?;
-                steps.temporary.push(whole);
-                Ok(Some(whole))
-            }
-            (one, other) => Ok(one.or(other)),
-        }
+        let Some(grown) = grown else { return Ok(tail) };
+        let whole = buffers.allocate()?;
+        steps.merges.extend(tail.into_iter().chain([grown]).map(|part| (part, whole)));
+        steps.temporary.push(whole);
+        Ok(Some(whole))
     }
 }

@@ -144,6 +144,9 @@ impl PaneGroups {
     ) -> Result<()> {
         let mut next = first.unwrap_or(i64::MIN);
         for pane in panes {
+            if last.is_some_and(|last| next > last) {
+                break;
+            }
             let (low, high) = grid.windows_of(pane).into_inner();
             let high = last.map_or(high, |last| high.min(last));
             for window in low.max(next)..=high {
@@ -164,6 +167,10 @@ impl PaneGroups {
         let mut next = first.unwrap_or(i64::MIN);
         let mut count = 0;
         for pane in panes {
+            // All were seen: a key has many more panes than windows that end in a batch.
+            if last.is_some_and(|last| next > last) {
+                break;
+            }
             let (low, high) = grid.windows_of(pane).into_inner();
             let high = last.map_or(high, |last| high.min(last));
             count += (high - low.max(next) + 1).max(0);

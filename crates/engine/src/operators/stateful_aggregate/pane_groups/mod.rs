@@ -117,8 +117,7 @@ impl PaneGroups {
             if self.panes.of(key).first().is_none_or(|p| p.at >= threshold) {
                 continue;
             }
-            let gone = self.panes.extract(key, |p| p.at < threshold);
-            released.extend(gone.iter().map(|p| p.slot));
+            released.extend(self.panes.take_while(key, |p| p.at < threshold).iter().map(|p| p.slot));
             if self.panes.of(key).is_empty() {
                 emptied.push(key);
             }
@@ -179,9 +178,7 @@ impl OperatorState for PaneGroups {
         let panes = &self.panes;
         let (keys, over) = self.walk.take(rows, |key| panes.of(key).len());
         let rows = keys.iter().flat_map(|key| panes.of(*key).iter().map(|p| (p.at, *key, p.slot)));
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
-        Ok((self.stored(&rows)?, over))
+        Ok((self.stored(&rows.collect::<Vec<_>>())?, over))
     }
 
     fn stored_rows(&self, _store: usize) -> usize {
