@@ -161,7 +161,11 @@ impl PaneGroups {
         self.live += (high - low + 1).max(0);
         self.panes.insert(key, at, Place::new(pane, slot));
         self.held += 1;
-        self.by_pane.entry(pane).or_default().push(key);
+        // Mostly the newest pane of all: no search then.
+        match self.by_pane.last_entry() {
+            Some(mut newest) if *newest.key() == pane => newest.get_mut().push(key),
+            _ => self.by_pane.entry(pane).or_default().push(key),
+        }
         if slot as usize >= self.touched.len() {
             self.touched.resize(slot as usize + 1, 0);
         }
