@@ -24,7 +24,7 @@ use millstream_engine::{
     plan::{Deduplicate, SessionWindow, StatefulAggregate, StreamJoin, TimeWindow, WATERMARK_DELAY_KEY},
     query::BatchId,
     sink::OutputMode,
-    state::{FileKind, Header, KeyTable, StateFile, StateSchema},
+    state::{FileKind, Header, KeyTable, StateCodec, StateFile, StateSchema},
     time::{Millis, WindowSpec, Zone},
 };
 use state_run::{MemoryStorage, Pieces, StateRun};
@@ -181,13 +181,13 @@ fn change() -> (Header, RecordBatch) {
 fn state_change_encode(rounds: usize) {
     let (header, rows) = change();
     for _ in 0..rounds {
-        black_box(StateFile::encode(header.clone(), &rows, false).unwrap());
+        black_box(StateFile::encode(header.clone(), &rows, false, StateCodec::default()).unwrap());
     }
 }
 
 fn state_change_decode(rounds: usize) {
     let (header, rows) = change();
-    let bytes = StateFile::encode(header, &rows, false).unwrap();
+    let bytes = StateFile::encode(header, &rows, false, StateCodec::default()).unwrap();
     let path = std::path::Path::new("1.change");
     for _ in 0..rounds {
         let file = StateFile::decode(path, bytes.clone()).unwrap();

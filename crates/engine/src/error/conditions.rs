@@ -124,6 +124,7 @@ conditions! {
     "CAST_INVALID_INPUT" "22018" NumberFormat "The value <expression> of the type <sourceType> cannot be cast to <targetType> because it is malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead.";
     "CAST_OVERFLOW" "22003" Arithmetic "The value <value> of the type <sourceType> cannot be cast to <targetType> due to an overflow. Use `try_cast` to tolerate overflow and return NULL instead.";
     "CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION" "56038" IllegalArgument "The codec <codecName> is not available. Available codecs are <availableCodecs>.";
+    "CODEC_NOT_AVAILABLE.WITH_CONF_SUGGESTION" "56038" IllegalArgument "The codec <codecName> is not available. Consider to set the config <configKey> to <configVal>.";
     "COLUMN_ALREADY_EXISTS" "42711" Analysis "The column <columnName> already exists. Choose another name or rename the existing column.";
     "COLUMN_NOT_DEFINED_IN_TABLE" "42703" Analysis "<colType> column <colName> is not defined in table <tableName>, defined table columns are: <tableCols>.";
     "COMPARATOR_RETURNS_NULL" "22004" Runtime "The comparator has returned a NULL for a comparison between <firstValue> and <secondValue>.\nIt should return a positive integer for \"greater than\", 0 for \"equal\" and a negative integer for \"less than\".\nTo revert to deprecated behavior where NULL is treated as 0 (equal), you must set \"spark.sql.legacy.allowNullComparisonResultInArraySort\" to \"true\".";

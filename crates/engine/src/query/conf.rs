@@ -69,6 +69,11 @@ impl QueryConf {
         usize::try_from(self.number("spark.sql.shuffle.partitions", 200)).unwrap_or(200)
     }
 
+    /// Spark's name of the codec for files of state.
+    pub(crate) fn state_codec(&self) -> Option<&str> {
+        self.get("spark.sql.streaming.stateStore.compression.codec")
+    }
+
     /// How many progress updates are kept.
     pub(crate) fn progress_retention(&self) -> usize {
         usize::try_from(self.number("spark.sql.streaming.numRecentProgressUpdates", 100)).unwrap_or(0)

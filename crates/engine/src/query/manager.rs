@@ -88,6 +88,7 @@ impl StreamingQueryManager {
             partitions: spec.conf.shuffle_partitions(),
             clock: Arc::clone(&environment.clock),
             pace: SnapshotPace::default(),
+            codec: spec.conf.state_codec().map(str::to_string),
             column_names: Arc::clone(&spec.column_names),
         };
         let template = planner::plan(&spec, environment, state).await?;

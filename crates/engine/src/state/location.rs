@@ -18,6 +18,8 @@ pub struct StateLocation {
     pub clock: Arc<dyn Clock>,
     /// How snapshots are spread over batches.
     pub pace: SnapshotPace,
+    /// The codec of state files the session names, checked by the operators there are.
+    pub codec: Option<String>,
     /// The user's names of the plan's columns, for those who read state.
     pub column_names: Arc<HashMap<String, String>>,
 }

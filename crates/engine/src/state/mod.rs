@@ -5,6 +5,7 @@
 //! operator metadata under `_metadata/`. Version `N` is what batch `N` reads.
 
 mod byte_arena;
+mod codec;
 mod id_index;
 mod key_lookup;
 mod key_table;
@@ -18,6 +19,7 @@ mod state_file;
 mod state_log;
 mod string_keys;
 
+pub use codec::StateCodec;
 pub use key_table::KeyTable;
 pub(crate) use key_table::normalize_floats;
 pub use layout::StateLayout;

@@ -7,7 +7,7 @@
 //! u32       length of the header
 //! header    JSON, see `Header`
 //! u64       length of the body
-//! body      Arrow IPC stream of the rows (typed columns), zstd when the header says so
+//! body      Arrow IPC stream of the rows (typed columns), compressed as the header says
 //! u32       CRC-32 of everything before
 //! ```
 //!
@@ -28,7 +28,7 @@ use datafusion::arrow::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{StateLayout, StateSchema};
+use super::{StateCodec, StateLayout, StateSchema, codec};
 use crate::{Result, SparkError};
 
 const MAGIC: &[u8; 8] = b"MSSTATE1";
@@ -67,7 +67,7 @@ pub struct Header {
     pub evicted: Option<i64>,
     /// Number of rows.
     pub rows: usize,
-    /// `none` or `zstd`.
+    /// `none`, `lz4` or `zstd`.
     pub codec: String,
     /// What the columns mean.
     pub schema: StateSchema,
@@ -93,17 +93,22 @@ impl StateFile {
     ///
     /// # Errors
     /// Only when Arrow cannot write the rows.
-    pub fn encode(mut header: Header, rows: &RecordBatch, at_once: bool) -> Result<Vec<u8>> {
+    pub fn encode(
+        mut header: Header,
+        rows: &RecordBatch,
+        at_once: bool,
+        codec: StateCodec,
+    ) -> Result<Vec<u8>> {
         let most = if at_once { rows.num_rows().max(1) } else { BATCH_ROWS };
         let plain = rows.get_array_memory_size() < COMPRESS_FROM;
         header.rows = rows.num_rows();
-        header.codec = if plain { "none" } else { "zstd" }.to_string();
+        header.codec = if plain { "none" } else { codec.name() }.to_string();
         let body = if plain {
-            write_rows(Vec::new(), rows, most)?
+            let mut body = Vec::new();
+            write_rows(&mut body, rows, most)?;
+            body
         } else {
-            let zstd = |e| SparkError::internal(format!("zstd: {e}"));
-            let encoder = zstd::stream::Encoder::new(Vec::new(), 1).map_err(zstd)?;
-            write_rows(encoder, rows, most)?.finish().map_err(zstd)?
+            codec.compress(|to| write_rows(to, rows, most))?
         };
         let head =
             serde_json::to_vec(&header).map_err(|e| SparkError::internal(format!("state header: {e}")))?;
@@ -159,16 +164,7 @@ impl StateFile {
 
     /// The body as it was before compression.
     fn plain(&self, path: &Path) -> Result<Box<dyn Read + '_>> {
-        Ok(match self.header.codec.as_str() {
-            "none" => Box::new(self.body.as_slice()),
-            "zstd" => {
-                let decoder = zstd::stream::Decoder::new(self.body.as_slice());
-                Box::new(decoder.map_err(|e| damaged(path, &format!("its body does not decompress: {e}")))?)
-            }
-            other => {
-                return Err(damaged(path, &format!("its body is compressed by the unknown codec {other}")));
-            }
-        })
+        codec::reader(&self.header.codec, &self.body, path)
     }
 
     /// Hands the rows over, in batches of `schema`.
@@ -202,16 +198,15 @@ impl StateFile {
 }
 
 /// Writes rows as an Arrow IPC stream of batches of up to `most` rows.
-fn write_rows<W: Write>(to: W, rows: &RecordBatch, most: usize) -> Result<W> {
+fn write_rows(to: &mut dyn Write, rows: &RecordBatch, most: usize) -> Result<()> {
     let mut writer = StreamWriter::try_new(to, &rows.schema())?;
     for from in (0..rows.num_rows()).step_by(most) {
         writer.write(&rows.slice(from, most.min(rows.num_rows() - from)))?;
     }
-    writer.finish()?;
-    Ok(writer.into_inner()?)
+    Ok(writer.finish()?)
 }
 
-fn damaged(path: &Path, why: &str) -> SparkError {
+pub(super) fn damaged(path: &Path, why: &str) -> SparkError {
     SparkError::new("CANNOT_LOAD_STATE_STORE.MILLSTREAM_DAMAGED_FILE")
         .with("fileToRead", path.display().to_string())
         .with("reason", why)

@@ -5,7 +5,7 @@ use datafusion::arrow::array::RecordBatch;
 use crate::{
     Result,
     checkpoint::storage::blocking,
-    state::{Header, OperatorMetadata, StateFile, StateFileName, StateLog},
+    state::{Header, OperatorMetadata, StateCodec, StateFile, StateFileName, StateLog},
 };
 
 /// The files of one version of an operator's state, on their way to the storage.
@@ -27,11 +27,12 @@ pub(super) struct StateRows {
     pub(super) header: Header,
     pub(super) rows: RecordBatch,
     pub(super) at_once: bool,
+    pub(super) codec: StateCodec,
 }
 
 impl StateRows {
     fn write(self) -> Result<()> {
-        let bytes = StateFile::encode(self.header, &self.rows, self.at_once)?;
+        let bytes = StateFile::encode(self.header, &self.rows, self.at_once, self.codec)?;
         self.log.write(&self.name, &bytes)
     }
 }

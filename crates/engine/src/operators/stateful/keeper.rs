@@ -17,7 +17,9 @@ use crate::{
     Result, SparkError,
     checkpoint::storage::blocking,
     query::{BatchContext, BatchId, OperatorWatermarks},
-    state::{FileKind, Header, OperatorMetadata, SnapshotPace, StateFileName, StateLocation, StateLog},
+    state::{
+        FileKind, Header, OperatorMetadata, SnapshotPace, StateCodec, StateFileName, StateLocation, StateLog,
+    },
     time::{Clock, Millis},
 };
 
@@ -35,6 +37,7 @@ pub struct StateKeeper<D: StateDefinition> {
     stores: Vec<(StateStore, StateLog)>,
     clock: Arc<dyn Clock>,
     pace: SnapshotPace,
+    codec: StateCodec,
     inner: Mutex<Inner<D::State>>,
 }
 
@@ -76,7 +79,7 @@ impl<D: StateDefinition> StateKeeper<D> {
     /// The keeper of operator number `operator_id`; nothing is read yet.
     ///
     /// # Errors
-    /// Types that cannot be kept.
+    /// Types that cannot be kept, a codec that is not there.
     pub fn new(definition: D, operator_id: usize, location: &StateLocation) -> Result<Self> {
         let log = location.log(operator_id);
         let stores = definition.stores()?.into_iter().map(|store| {
@@ -94,6 +97,7 @@ impl<D: StateDefinition> StateKeeper<D> {
             partitions: location.partitions,
             clock: Arc::clone(&location.clock),
             pace: location.pace,
+            codec: StateCodec::named(location.codec.as_deref())?,
             inner: Mutex::new(inner),
             definition: Arc::new(definition),
             operator_id,
@@ -202,7 +206,14 @@ impl<D: StateDefinition> StateKeeper<D> {
         for (i, ((store, log), plan)) in self.stores.iter().zip(&mut inner.snapshots).enumerate() {
             let file = |name, kind, rows| -> Result<StateRows> {
                 let (header, rows) = (header(i, store, kind), record_batch(&store.rows, rows)?);
-                Ok(StateRows { log: log.clone(), name, header, rows, at_once: store.at_once })
+                Ok(StateRows {
+                    log: log.clone(),
+                    name,
+                    header,
+                    rows,
+                    at_once: store.at_once,
+                    codec: self.codec,
+                })
             };
             let change = file(StateFileName::change(version), FileKind::Change, inner.state.changes(i)?)?;
             plan.changed(change.rows.num_rows());

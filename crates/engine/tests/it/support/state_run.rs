@@ -217,6 +217,7 @@ impl StateRun {
             partitions: 1,
             clock: Arc::new(SystemClock::new()),
             pace,
+            codec: None,
             column_names: Arc::default(),
         };
         session.config_mut().set_extension(Arc::new(location));
