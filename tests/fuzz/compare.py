@@ -10,6 +10,9 @@ import math
 NOT_THERE = "UNSUPPORTED_FEATURE.MILLSTREAM"
 STATE_NOT_WRITTEN = "CANNOT_LOAD_STATE_STORE.CANNOT_READ_DELTA_FILE_NOT_EXISTS"
 
+# What Spark finds where the operator's own task starts: an error in a row on the way there comes first.
+LATE = {"MULTIPLE_EVENT_TIME_COLUMNS"}
+
 
 def verdict(ours: dict, spark: dict, early: bool = False, lookup: bool = False, unions: int = 0) -> tuple[str, str]:
     """(kind, explanation): `same`, `refused` (by both alike), `not there` (refused by name), `unread`, or `different: ...`.
@@ -27,6 +30,8 @@ def verdict(ours: dict, spark: dict, early: bool = False, lookup: bool = False, 
         if lookup and not mine and theirs == STATE_NOT_WRITTEN:
             number = len(spark["batches"]) - 1
             return _rows_differ(ours["rows"][:number], spark["rows"][:number]) or ("unread", f"batch {number}")
+        if mine in LATE and spark.get("failed"):
+            return "refused", theirs
         if mine != theirs:
             return "different: error", f"ours:  {mine}\n{ours.get('message', '')[:600]}\nspark: {theirs}\n{spark.get('message', '')[:600]}"
         # What a query did before it failed is not compared: its last batch may or may not be reported.

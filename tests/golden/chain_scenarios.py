@@ -187,6 +187,16 @@ add("join_union_window_swapped", lambda l, r, t: counted(plain(t, "7 seconds").u
 add("union_of_joins_window", lambda l, r, t, u: counted(ranged(l, r).select("lt", "lk", "lv").union(third(t).join(side(u, "u", "3 seconds"), F.expr("tk = uk and ut >= tt and ut <= tt + interval 5 seconds"), "left_outer").select("tt", "tk", "tv")), "lt"), 4)
 add("union_of_joins", lambda l, r, t, u: ranged(l, r, "left_outer").select("lt", "lk", "lv").union(third(t).join(side(u, "u", "3 seconds"), F.expr("tk = uk and ut >= tt and ut <= tt + interval 5 seconds"), "left_outer").select("tt", "tk", "tv")), 4)
 
+# Limits that are none, or one, to the optimiser.
+add("limit_of_nothing", lambda l, r: plain(l).where("1 = 0").select("k", "v").limit(3))
+add("limit_of_nothing_joined", lambda l, r: left(l).where("1 = 0").join(right(r), F.expr(RANGE)).limit(3))
+add("limit_of_limit", lambda l, r: plain(l).limit(5).select("k", "v").limit(3))
+add("limit_above_limit", lambda l, r: plain(l).limit(3).where("v > 1").limit(4))
+add("limit_of_dedup_of_limit", lambda l, r: plain(l).limit(5).dropDuplicates(["k"]).limit(5))
+add("limit_of_windows_of_limit", lambda l, r: plain(l).limit(3).withColumn("w", F.window("t", "10 seconds", "5 seconds")).limit(6))
+add("limit_of_fewer_windows_of_limit", lambda l, r: plain(l).limit(3).withColumn("w", F.window("t", "10 seconds", "5 seconds")).limit(5))
+add("limit_of_watermark_of_limit", lambda l, r: plain(plain(l).limit(3).select(F.expr("unix_micros(t) / 1e6").alias("s"), "k", "v"), "10 seconds").limit(5))
+
 # Other modes.
 for _short in ("inner", "semi"):
     _how = KINDS[_short]

@@ -52,6 +52,12 @@ impl WindowSpec {
         self.duration % self.slide == 0
     }
 
+    /// The number of windows an instant is in at most.
+    pub fn most_windows(&self) -> usize {
+        let most = self.duration / self.slide + i64::from(!self.is_multiple());
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     /// Start of the latest window that holds `micros`; wraps around at the end of time, as Spark does.
     pub fn last_start(&self, micros: i64) -> i64 {
         micros.wrapping_sub(micros.wrapping_sub(self.start_time).rem_euclid(self.slide))
@@ -93,6 +99,7 @@ mod tests {
                 assert_eq!(spec.starts(t).collect::<Vec<_>>(), expected, "{spec:?} at {t}");
             }
             let counts: Vec<_> = (-50..50).map(|t| spec.starts(t).count()).collect();
+            assert_eq!(Some(spec.most_windows()), counts.iter().copied().max(), "{spec:?}");
             assert_eq!(spec.is_multiple(), counts.iter().all(|count| *count == counts[0]), "{spec:?}");
         }
     }

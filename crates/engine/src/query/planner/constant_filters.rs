@@ -34,21 +34,34 @@ use crate::plan::{EventTimeWatermark, Expand, NoRows, SessionWindow, TimeWindow}
 pub(super) fn settle_written(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
     plan.transform_up(|node| match node {
         LogicalPlan::Filter(mut filter) => {
-            let mut conjuncts = Vec::new();
-            for conjunct in split_conjunction(&filter.predicate) {
-                let meant = meaning(conjunct.clone(), &filter.input)?;
-                conjuncts.push(match meant.column_refs().is_empty() && !meant.is_volatile() {
-                    true => constant(&meant, session)?,
-                    false => conjunct.clone(),
-                });
-            }
-            filter.predicate = conjunction(conjuncts).unwrap_or_else(|| lit(true));
-            let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
-            settled(filter, |condition, schema| literal(condition) && is_never(condition, schema))
+            filter.predicate = conjunction(worth(&filter, session)?).unwrap_or_else(|| lit(true));
+            settled(filter, |condition, schema| is_literal(condition) && is_never(condition, schema))
         }
         node => Ok(Transformed::no(node)),
     })
     .data()
+}
+
+/// Whether a conjunct of `filter` reads no column in the end, and is never met.
+pub(super) fn is_never_met(filter: &Filter, session: &SessionState) -> Result<bool> {
+    let schema = filter.input.schema();
+    Ok(worth(filter, session)?.iter().any(|conjunct| is_literal(conjunct) && is_never(conjunct, schema)))
+}
+
+/// The conjuncts of `filter`, those that read no column in the end as literals.
+fn worth(filter: &Filter, session: &SessionState) -> Result<Vec<Expr>> {
+    let conjuncts = split_conjunction(&filter.predicate).into_iter().map(|conjunct| {
+        let meant = meaning(conjunct.clone(), &filter.input)?;
+        match meant.column_refs().is_empty() && !meant.is_volatile() {
+            true => constant(&meant, session),
+            false => Ok(conjunct.clone()),
+        }
+    });
+    conjuncts.collect()
+}
+
+fn is_literal(condition: &Expr) -> bool {
+    matches!(condition, Expr::Literal(_, _))
 }
 
 /// A condition over `plan` in terms of what its columns are made of, as far as a condition on no

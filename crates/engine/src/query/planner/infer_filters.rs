@@ -2,6 +2,10 @@
 //! other columns becomes a filter of its own, and goes further down than they do.
 //!
 //! Which rows reach a watermark, a join or an aggregation shows in event times and in state.
+//!
+//! Spark differs: it plans each batch anew, and where a stream has no new rows it has forgotten the
+//! filters written right above it before it infers anything. Rows of a joined stream that those
+//! filters would have kept from its watermark reach it in such a batch; no row of the join does.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -51,26 +55,33 @@ pub(super) fn infer(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// `InferFiltersFromGenerate`: a column that is exploded has elements.
 fn infer_for_generator(unnest: Unnest) -> Result<Transformed<LogicalPlan>> {
-    let (LogicalPlan::Projection(projection), [list]) =
-        (unnest.input.as_ref(), unnest.exec_columns.as_slice())
-    else {
+    let [list] = unnest.exec_columns.as_slice() else {
         return Ok(Transformed::no(LogicalPlan::Unnest(unnest)));
     };
-    let place = projection.schema.index_of_column(list)?;
-    let Some(Expr::Column(column)) = projection.expr.get(place).map(|e| e.clone().unalias_nested().data)
-    else {
+    if is_made(list, &unnest.input) {
         return Ok(Transformed::no(LogicalPlan::Unnest(unnest)));
-    };
-    let column = Expr::Column(column);
+    }
+    let column = Expr::Column(list.clone());
     let elements = cardinality(column.clone()).gt(lit(0_u64)).and(column.is_not_null());
-    let filtered = Filter::try_new(elements, Arc::clone(&projection.input))?;
-    let input = Projection::try_new_with_schema(
-        projection.expr.clone(),
-        Arc::new(LogicalPlan::Filter(filtered)),
-        Arc::clone(&projection.schema),
-    )?;
-    let input = Arc::new(LogicalPlan::Projection(input));
+    let input = Arc::new(LogicalPlan::Filter(Filter::try_new(elements, Arc::clone(&unnest.input))?));
     Ok(Transformed::yes(LogicalPlan::Unnest(Unnest { input, ..unnest })))
+}
+
+/// Whether a list of `plan` that is to be exploded is an expression to Spark, which makes it where it
+/// explodes it; a semi join may have gone in between.
+fn is_made(list: &Column, plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let place = projection.schema.maybe_index_of_column(list);
+            let made = place.and_then(|place| projection.expr.get(place));
+            !matches!(made.map(|e| e.clone().unalias_nested().data), Some(Expr::Column(_)))
+        }
+        LogicalPlan::Join(_) | LogicalPlan::Filter(_) => {
+            let inputs = plan.inputs();
+            inputs.into_iter().any(|input| input.schema().has_column(list) && is_made(list, input))
+        }
+        _ => false,
+    }
 }
 
 fn infer_for_join(mut join: Join) -> Result<LogicalPlan> {

@@ -10,12 +10,14 @@ mod constant_filters;
 mod constant_keys;
 mod deduplicated_columns;
 mod expensive;
+mod filter_passes;
 mod first_batch;
 mod global_groups;
 mod grouping_sets;
 mod infer_filters;
 mod instantiate;
 mod join_order;
+mod limits;
 mod never_joined;
 mod never_met;
 mod null_intolerant;
@@ -123,9 +125,9 @@ async fn plan_ids(
     let mut session = streaming_session_state(Arc::clone(&environment.runtime));
     session.config_mut().set_extension(Arc::new(state));
     let held = coalesced::hold(expensive::put_up(bound)?)?;
-    let joined = never_joined::settle_written(constant_keys::sink(held)?, &session)?;
-    let settled = constant_filters::settle_written(joined, &session)?;
-    let prepared = stream_join::prepare(settled, &session)?;
+    let passed = filter_passes::run(constant_keys::sink(held)?, &session)?;
+    let settled = constant_filters::settle_written(passed, &session)?;
+    let prepared = stream_join::prepare(limits::simplify(settled)?, &session)?;
     let prepared = keep_watermarks_of_unions(constant_filters::settle(prepared, &session)?)?;
     let pushed = keep_watermarks_of_unions(push_filters(prepared, &session)?)?;
     let prune = |plan| -> Result<LogicalPlan> {
@@ -134,6 +136,7 @@ async fn plan_ids(
     };
     let fewer = redundant_aggregates::remove(prune(pushed)?)?;
     let pruned = if fewer.transformed { prune(fewer.data)? } else { fewer.data };
+    let pruned = limits::simplify(pruned)?;
     first_batch::check(&pruned)?;
     let rewritten = rewrite::rewrite(coalesced::release(pruned)?, spec.output_mode, &spec.conf)?;
 

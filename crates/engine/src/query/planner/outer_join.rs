@@ -55,10 +55,7 @@ impl Refused {
                 return Ok(true);
             }
             let columns = conjunct.column_refs();
-            if columns.is_empty()
-                || conjunct.is_volatile()
-                || !columns.iter().all(|column| side.has_column(column))
-            {
+            if conjunct.is_volatile() || !columns.iter().all(|column| side.has_column(column)) {
                 continue;
             }
             let nulls = conjunct.clone().transform_up(|e| match &e {

@@ -338,8 +338,9 @@ pub type Death = (usize, usize);
 
 impl Query {
     pub fn new(op: &Op, streams: usize, max_policy: bool) -> Self {
+        let narrowed = op.with_limits_settled().narrowed(Timed::No);
         Self {
-            root: Node::new(&op.clone().narrowed(Timed::No)),
+            root: Node::new(&narrowed.with_limits_settled()),
             max_policy,
             fed: vec![vec![]; streams],
             taken: vec![0; streams],
